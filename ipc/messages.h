@@ -1,0 +1,295 @@
+/* The one table of messages between the processes.
+ *
+ * A message is declared once, below; from the declaration follow its C struct, the encoder, the validating decoder,
+ * the debug printer and the list of who may send it to whom (ipc/codec.c). To add a message: add a line to
+ * IPC_MESSAGES and an IPC_FIELDS_… list. To change one: raise IPC_VERSION.
+ *
+ * On the wire (host byte order: both ends are one machine, one build): struct ipc_header, then the fields in order,
+ * unpadded. Descriptors travel as SCM_RIGHTS in field order.
+ *
+ * Field kinds F(KIND, name, a, b):
+ *   U8 U16 U32 U64  unsigned, a <= value <= b
+ *   BOOL            one byte, 0 or 1
+ *   ENUM            one byte, a <= value <= b
+ *   KEY             32 bytes, public
+ *   SECRET          32 bytes; the printer hides it, the link wipes its buffers
+ *   ADDR            struct netaddr; a = 1: may be absent (NETADDR_NONE)
+ *   SOCK            struct netsock; a = 1: may be absent; port 1..65535 otherwise
+ *   PREFIXES        up to a prefixes, each with bits beyond its length zero
+ *   ADDRS           up to a addresses, none absent
+ *   NAME            host name or address text as a rule or configuration has it: printable ASCII, no blanks, at most 253
+ *                   bytes; a = 1: may be empty
+ *   TEXT            up to a bytes of UTF-8 without control characters
+ *   FD              a descriptor of kind a (enum ipc_fd_kind); b = 1: may be absent (-1)
+ */
+#ifndef NEXD_IPC_MESSAGES_H
+#define NEXD_IPC_MESSAGES_H
+
+#include "common/netaddr.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { IPC_VERSION = 1, IPC_NAME_MAX = 253, IPC_TEXT_MAX = 512, IPC_PREFIXES_MAX = 128, IPC_ADDRS_MAX = 16,
+       IPC_FDS_MAX = 4, IPC_BODY_MAX = 8192 };
+
+enum ipc_role { IPC_PARENT = 1, IPC_TUNNELD, IPC_PROXYD, IPC_CTLD };
+enum ipc_fd_kind {
+    IPC_FD_TCP_CONNECTED = 1, /* SOCK_STREAM, IPv4/IPv6, has a peer */
+    IPC_FD_TCP_LISTENER,      /* SOCK_STREAM, IPv4/IPv6, SO_ACCEPTCONN */
+    IPC_FD_UDP_BOUND,         /* SOCK_DGRAM, IPv4/IPv6, bound, no peer */
+    IPC_FD_UDP_CONNECTED,     /* SOCK_DGRAM, IPv4/IPv6, has a peer */
+    IPC_FD_LINK,              /* AF_UNIX SOCK_SEQPACKET, connected */
+    IPC_FD_UNIX_LISTENER,     /* AF_UNIX SOCK_STREAM, SO_ACCEPTCONN */
+};
+enum ipc_result {
+    IPC_OK = 0,
+    IPC_FAILED,        /* anything not named below; the text says more */
+    IPC_REFUSED,       /* ECONNREFUSED: answered by a reset */
+    IPC_UNREACHABLE,   /* no route, or an ICMP error */
+    IPC_TIMED_OUT,
+    IPC_NOT_FOUND,     /* no such rule, name does not resolve */
+    IPC_IN_USE,        /* the port is taken */
+    IPC_NOT_PERMITTED, /* a right or the policy is missing */
+    IPC_LIMIT,         /* a configured bound is reached */
+    IPC_RESULT_LAST = IPC_LIMIT,
+};
+
+/* Bits of "who may send it to whom". */
+#define IPC_WAY(from, to) (1u << (((from)-1) * 4 + ((to)-1)))
+#define IPC_P_T           IPC_WAY(IPC_PARENT, IPC_TUNNELD)
+#define IPC_T_P           IPC_WAY(IPC_TUNNELD, IPC_PARENT)
+#define IPC_P_X           IPC_WAY(IPC_PARENT, IPC_PROXYD)
+#define IPC_X_P           IPC_WAY(IPC_PROXYD, IPC_PARENT)
+#define IPC_P_C           IPC_WAY(IPC_PARENT, IPC_CTLD)
+#define IPC_C_P           IPC_WAY(IPC_CTLD, IPC_PARENT)
+#define IPC_C_T           IPC_WAY(IPC_CTLD, IPC_TUNNELD)
+#define IPC_T_C           IPC_WAY(IPC_TUNNELD, IPC_CTLD)
+#define IPC_C_X           IPC_WAY(IPC_CTLD, IPC_PROXYD)
+#define IPC_X_C           IPC_WAY(IPC_PROXYD, IPC_CTLD)
+#define IPC_X_T           IPC_WAY(IPC_PROXYD, IPC_TUNNELD)
+#define IPC_T_X           IPC_WAY(IPC_TUNNELD, IPC_PROXYD)
+#define IPC_FROM_PARENT   (IPC_P_T | IPC_P_X | IPC_P_C)
+#define IPC_TO_PARENT     (IPC_T_P | IPC_X_P | IPC_C_P)
+
+/*        NAME              struct ipc_…      number  ways */
+#define IPC_MESSAGES(M)                                                                                      \
+    M(HELLO, hello, 1, IPC_TO_PARENT)                                                                        \
+    M(LINK, link, 2, IPC_FROM_PARENT)                                                                        \
+    M(LINK_DOWN, link_down, 3, IPC_FROM_PARENT)                                                              \
+    M(SHUTDOWN, shutdown, 4, IPC_FROM_PARENT)                                                                \
+    M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT)                                                              \
+    M(RESULT, result, 6,                                                                                     \
+      IPC_TO_PARENT | IPC_C_T | IPC_T_C | IPC_C_X | IPC_X_C | IPC_X_T | IPC_T_X | IPC_FROM_PARENT)           \
+    M(TUNNEL_CONFIG, tunnel_config, 10, IPC_P_T)                                                             \
+    M(TUNNEL_SOCKETS, tunnel_sockets, 11, IPC_P_T)                                                           \
+    M(TUNNEL_READY, tunnel_ready, 12, IPC_T_P)                                                               \
+    M(PEER_SECRET, peer_secret, 13, IPC_P_T)                                                                 \
+    M(PEERS_SYNC, peers_sync, 14, IPC_C_T)                                                                   \
+    M(PEER_SET, peer_set, 15, IPC_C_T)                                                                       \
+    M(PEER_REMOVE, peer_remove, 16, IPC_C_T)                                                                 \
+    M(PEERS_QUERY, peers_query, 17, IPC_C_T)                                                                 \
+    M(PEER_STATUS, peer_status, 18, IPC_T_C)                                                                 \
+    M(RULE_ADD, rule_add, 20, IPC_FROM_PARENT)                                                               \
+    M(RULE_REMOVE, rule_remove, 21, IPC_FROM_PARENT)                                                         \
+    M(LISTENER_KEEP, listener_keep, 22, IPC_X_P | IPC_P_X)                                                   \
+    M(UDP_KEEP, udp_keep, 23, IPC_X_P | IPC_P_X)                                                             \
+    M(TUNNEL_BIND, tunnel_bind, 24, IPC_P_X)                                                                 \
+    M(TUNNEL_BOUND, tunnel_bound, 25, IPC_X_P)                                                               \
+    M(EGRESS_TCP, egress_tcp, 30, IPC_X_T)                                                                   \
+    M(EGRESS_UDP, egress_udp, 31, IPC_X_T)                                                                   \
+    M(EGRESS_UDP_STOP, egress_udp_stop, 32, IPC_X_T)                                                         \
+    M(DEST_QUERY, dest_query, 33, IPC_T_X)                                                                   \
+    M(DEST, dest, 34, IPC_X_T)                                                                               \
+    M(CONNECT, connect, 35, IPC_T_X)                                                                         \
+    M(CONNECTED, connected, 36, IPC_X_T)                                                                     \
+    M(CONNECT_CANCEL, connect_cancel, 37, IPC_T_X)                                                           \
+    M(RESOLVE, resolve, 40, IPC_C_X)                                                                         \
+    M(RESOLVED, resolved, 41, IPC_X_C)                                                                       \
+    M(DEVICE, device, 50, IPC_P_C)                                                                           \
+    M(STATIC_PEER, static_peer, 51, IPC_P_C)                                                                 \
+    M(STATIC_DONE, static_done, 52, IPC_P_C)                                                                 \
+    M(CONTROL_SOCKET, control_socket, 53, IPC_P_C)
+
+/* A child is set up, sandboxed and waits for its configuration. */
+#define IPC_FIELDS_HELLO(F)                                                                                  \
+    F(U32, version, IPC_VERSION, IPC_VERSION)                                                                \
+    F(ENUM, role, IPC_TUNNELD, IPC_CTLD)                                                                     \
+    F(U32, pid, 1, UINT32_MAX)
+/* A link to a sibling, at start and again after each restart of either side. It replaces any older one. */
+#define IPC_FIELDS_LINK(F)                                                                                   \
+    F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \
+    F(U32, generation, 1, UINT32_MAX)                                                                        \
+    F(FD, fd, IPC_FD_LINK, 0)
+/* That sibling died: the link of this generation carries nothing more. */
+#define IPC_FIELDS_LINK_DOWN(F)                                                                              \
+    F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \
+    F(U32, generation, 1, UINT32_MAX)
+/* Close flows properly and exit within grace_ms. */
+#define IPC_FIELDS_SHUTDOWN(F)  F(U32, grace_ms, 0, 3600000)
+#define IPC_FIELDS_LOG_LEVEL(F) F(ENUM, level, 0, 4)
+/* Answer to a request that has no answer of its own, or its failure. */
+#define IPC_FIELDS_RESULT(F)                                                                                 \
+    F(ENUM, result, 0, IPC_RESULT_LAST)                                                                      \
+    F(TEXT, text, IPC_TEXT_MAX, 0)
+#define IPC_FIELDS_TUNNEL_CONFIG(F)                                                                          \
+    F(SECRET, private_key, 0, 0)                                                                             \
+    F(U16, mtu, 1280, 9000)                                                                                  \
+    F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
+#define IPC_FIELDS_TUNNEL_SOCKETS(F)                                                                         \
+    F(FD, udp4, IPC_FD_UDP_BOUND, 0)                                                                         \
+    F(FD, udp6, IPC_FD_UDP_BOUND, 1)
+/* Configuration and sockets are in place: packets can be sent. */
+#define IPC_FIELDS_TUNNEL_READY(F) F(KEY, public_key, 0, 0)
+#define IPC_FIELDS_PEER_SECRET(F)                                                                            \
+    F(KEY, public_key, 0, 0)                                                                                 \
+    F(SECRET, preshared_key, 0, 0)
+/* begin = 1: every known peer is now stale; begin = 0: peers still stale are removed. */
+#define IPC_FIELDS_PEERS_SYNC(F) F(BOOL, begin, 0, 0)
+/* Creates or updates. Without `append` the allowed prefixes replace the old ones. An absent endpoint leaves a
+ * learned one in place. */
+#define IPC_FIELDS_PEER_SET(F)                                                                               \
+    F(KEY, public_key, 0, 0)                                                                                 \
+    F(SOCK, endpoint, 1, 0)                                                                                  \
+    F(U16, keepalive_s, 0, 65535)                                                                            \
+    F(BOOL, append, 0, 0)                                                                                    \
+    F(PREFIXES, allowed, IPC_PREFIXES_MAX, 0)
+#define IPC_FIELDS_PEER_REMOVE(F) F(KEY, public_key, 0, 0)
+/* Answered by one PEER_STATUS for each peer, then RESULT. */
+#define IPC_FIELDS_PEERS_QUERY(F) F(U8, version, 1, 1)
+#define IPC_FIELDS_PEER_STATUS(F)                                                                            \
+    F(KEY, public_key, 0, 0)                                                                                 \
+    F(SOCK, endpoint, 1, 0)                                                                                  \
+    F(U64, handshake_unix_s, 0, UINT64_MAX)                                                                  \
+    F(U64, rx_bytes, 0, UINT64_MAX)                                                                          \
+    F(U64, tx_bytes, 0, UINT64_MAX)                                                                          \
+    F(PREFIXES, allowed, IPC_PREFIXES_MAX, 0)
+/* Answered by RESULT once in force (proxyd: bound). `host` is the address or name as written. */
+#define IPC_FIELDS_RULE_ADD(F)                                                                               \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(ENUM, direction, 1, 2)                                                                                 \
+    F(ENUM, protocol, 1, 2)                                                                                  \
+    F(U16, listen_port, 1, 65535)                                                                            \
+    F(NAME, host, 0, 0)                                                                                      \
+    F(U16, dest_port, 1, 65535)
+/* Answered by RESULT. Live flows go on unless kill_flows. */
+#define IPC_FIELDS_RULE_REMOVE(F)                                                                            \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(BOOL, kill_flows, 0, 0)
+/* proxyd → parent: keep a duplicate of this egress TCP listener. parent → restarted proxyd: here it is again
+ * (before the RULE_ADDs that use it). */
+#define IPC_FIELDS_LISTENER_KEEP(F)                                                                          \
+    F(U16, port, 1, 65535)                                                                                   \
+    F(FD, fd, IPC_FD_TCP_LISTENER, 0)
+/* The same for an egress UDP socket (one dual-stack socket a port). */
+#define IPC_FIELDS_UDP_KEEP(F)                                                                               \
+    F(U16, port, 1, 65535)                                                                                   \
+    F(FD, fd, IPC_FD_UDP_BOUND, 0)
+/* Bind the tunnel's UDP sockets; port 0 = any. Answered by TUNNEL_BOUND or RESULT. */
+#define IPC_FIELDS_TUNNEL_BIND(F) F(U16, port, 0, 65535)
+#define IPC_FIELDS_TUNNEL_BOUND(F)                                                                           \
+    F(U16, port, 1, 65535)                                                                                   \
+    F(FD, udp4, IPC_FD_UDP_BOUND, 0)                                                                         \
+    F(FD, udp6, IPC_FD_UDP_BOUND, 1)
+/* A local client was accepted on an egress rule's listener: open a mesh connection to `dest` and splice. */
+#define IPC_FIELDS_EGRESS_TCP(F)                                                                             \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(SOCK, client, 0, 0)                                                                                    \
+    F(SOCK, dest, 0, 0)                                                                                      \
+    F(FD, fd, IPC_FD_TCP_CONNECTED, 0)
+/* An egress UDP port is open: receive clients' datagrams on `fd`. */
+#define IPC_FIELDS_EGRESS_UDP(F)                                                                             \
+    F(U16, port, 1, 65535)                                                                                   \
+    F(FD, fd, IPC_FD_UDP_BOUND, 0)
+/* That port's last rule went away: close it and its flows. */
+#define IPC_FIELDS_EGRESS_UDP_STOP(F) F(U16, port, 1, 65535)
+/* Where does a new egress UDP flow go? Answered by DEST or RESULT. */
+#define IPC_FIELDS_DEST_QUERY(F)                                                                             \
+    F(U16, port, 1, 65535)                                                                                   \
+    F(SOCK, client, 0, 0)
+#define IPC_FIELDS_DEST(F)                                                                                   \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(SOCK, dest, 0, 0)
+/* A mesh peer opens a flow to an ingress rule: connect to one of its destinations. Answered by CONNECTED, or RESULT. */
+#define IPC_FIELDS_CONNECT(F)                                                                                \
+    F(ENUM, protocol, 1, 2)                                                                                  \
+    F(U16, port, 1, 65535)                                                                                   \
+    F(SOCK, client, 0, 0)                                                                                    \
+    F(SOCK, local, 0, 0)
+#define IPC_FIELDS_CONNECTED(F)                                                                              \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(ENUM, protocol, 1, 2)                                                                                  \
+    F(SOCK, dest, 0, 0)                                                                                      \
+    F(FD, fd, IPC_FD_TCP_CONNECTED, 0)
+/* The request with this header id is of no use any more; a CONNECTED may still cross it. */
+#define IPC_FIELDS_CONNECT_CANCEL(F) F(U32, request, 1, UINT32_MAX)
+/* Answered by RESOLVED or RESULT. */
+#define IPC_FIELDS_RESOLVE(F) F(NAME, host, 0, 0)
+#define IPC_FIELDS_RESOLVED(F)                                                                               \
+    F(U32, ttl_s, 0, UINT32_MAX)                                                                             \
+    F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
+/* What ctld may know of this device. */
+#define IPC_FIELDS_DEVICE(F)                                                                                 \
+    F(KEY, public_key, 0, 0)                                                                                 \
+    F(U16, listen_port, 0, 65535)                                                                            \
+    F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
+/* Static mode: a peer of the configuration file; `append` continues the one before. STATIC_DONE ends the list. */
+#define IPC_FIELDS_STATIC_PEER(F)                                                                            \
+    F(KEY, public_key, 0, 0)                                                                                 \
+    F(NAME, endpoint_host, 1, 0)                                                                             \
+    F(U16, endpoint_port, 0, 65535)                                                                          \
+    F(U16, keepalive_s, 0, 65535)                                                                            \
+    F(BOOL, append, 0, 0)                                                                                    \
+    F(PREFIXES, allowed, IPC_PREFIXES_MAX, 0)
+#define IPC_FIELDS_STATIC_DONE(F) F(U32, peers, 0, UINT32_MAX)
+/* The listening control socket, bound by the parent. */
+#define IPC_FIELDS_CONTROL_SOCKET(F) F(FD, fd, IPC_FD_UNIX_LISTENER, 0)
+
+/* -- From here on, generated. ------------------------------------------------------------------------------ */
+
+#define IPC_C_U8(name, a, b)     uint8_t name;
+#define IPC_C_U16(name, a, b)    uint16_t name;
+#define IPC_C_U32(name, a, b)    uint32_t name;
+#define IPC_C_U64(name, a, b)    uint64_t name;
+#define IPC_C_BOOL(name, a, b)   bool name;
+#define IPC_C_ENUM(name, a, b)   uint8_t name;
+#define IPC_C_KEY(name, a, b)    uint8_t name[32];
+#define IPC_C_SECRET(name, a, b) uint8_t name[32];
+#define IPC_C_ADDR(name, a, b)   struct netaddr name;
+#define IPC_C_SOCK(name, a, b)   struct netsock name;
+#define IPC_C_PREFIXES(name, a, b)                                                                           \
+    struct {                                                                                                 \
+        uint16_t count;                                                                                      \
+        struct netprefix item[a];                                                                            \
+    } name;
+#define IPC_C_ADDRS(name, a, b)                                                                              \
+    struct {                                                                                                 \
+        uint16_t count;                                                                                      \
+        struct netaddr item[a];                                                                              \
+    } name;
+#define IPC_C_NAME(name, a, b) char name[IPC_NAME_MAX + 1];
+#define IPC_C_TEXT(name, a, b) char name[(a) + 1];
+#define IPC_C_FD(name, a, b)   int name;
+
+#define IPC_FIELD_MEMBER(kind, name, a, b)   IPC_C_##kind(name, a, b)
+#define IPC_DECLARE_STRUCT(NAME, name, n, w) struct ipc_##name{IPC_FIELDS_##NAME(IPC_FIELD_MEMBER)};
+IPC_MESSAGES(IPC_DECLARE_STRUCT)
+#undef IPC_DECLARE_STRUCT
+
+#define IPC_DECLARE_TYPE(NAME, name, n, w) IPC_MSG_##NAME = n,
+enum ipc_type { IPC_MESSAGES(IPC_DECLARE_TYPE) };
+#undef IPC_DECLARE_TYPE
+
+#define IPC_DECLARE_MEMBER(NAME, name, n, w) struct ipc_##name name;
+union ipc_body {
+    IPC_MESSAGES(IPC_DECLARE_MEMBER)
+};
+#undef IPC_DECLARE_MEMBER
+
+struct ipc_header {
+    uint16_t type;    /* enum ipc_type */
+    uint16_t version; /* IPC_VERSION */
+    uint32_t length;  /* of the body, bytes */
+    uint32_t request; /* 0, or the id that ties an answer to its request */
+};
+
+#endif
