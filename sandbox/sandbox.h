@@ -1,9 +1,9 @@
 /* What a process gives up, in two stages.
  *
- * sandbox_start(), first thing in main(): no_new_privs, non-dumpable, no core files, all capabilities dropped,
- * PR_SET_PDEATHSIG, and the policy's [start] filter.
- * sandbox_enter(), before the event loop: resource limits, Landlock, and the policy's [run] filter.
- * Policies are seccomp/NAME.policy, compiled at build time to seccomp filter programs (generated/seccomp/NAME.h).
+ * sandbox_start(), first thing in main(): no_new_privs, non-dumpable, no core files, all capabilities
+ * dropped, PR_SET_PDEATHSIG, and the policy's [start] filter. sandbox_enter(), before the event loop:
+ * resource limits, Landlock, and the policy's [run] filter. Policies are seccomp/NAME.policy, compiled at
+ * build time to seccomp filter programs (generated/seccomp/NAME.h).
  *
  * Under SANDBOX_STRICT a layer that cannot be put in force ends the process with a message naming it; under
  * SANDBOX_BEST_EFFORT it is logged as a warning. */
@@ -29,11 +29,22 @@ struct sandbox_spec {
     size_t start_count, run_count;         /* instructions */
     rlim_t max_files;                      /* RLIMIT_NOFILE: raised to this where the hard limit lets it */
     rlim_t max_file_bytes;                 /* RLIMIT_FSIZE; 0 = may write no file */
-    bool may_fork;                         /* else RLIMIT_NPROC 0 */
-    const struct sandbox_path *read_only;  /* Landlock: files that may be read; ends with {NULL}. NULL = none at all */
+    /* The supervisor: starts programs, which inherit its limits and filters. So no RLIMIT_NPROC 0, a hard
+     * RLIMIT_NOFILE that children can still raise theirs to, no Landlock; and it outlives the process that
+     * started it: no PR_SET_PDEATHSIG. */
+    bool may_fork;
+    bool no_tcp; /* Landlock: no TCP bind and connect either, where the kernel can (ABI 4) */
+    const struct sandbox_path
+        *read_only; /* Landlock: files that may be read; ends with {NULL}. NULL = none at all */
 };
 
-/* Both return NX_OK, or do not return (strict). Best effort: NX_ENOTSUP when some layer is missing. */
+/* Both are called once, while the process has a single thread, after log_init().
+ * Both return NX_OK, or do not return (strict). Best effort: NX_ENOTSUP when some layer is missing.
+ *
+ * `read_only` folders grant what is below them; a file grants its present inode, so a file that is replaced
+ * by renaming another over it is not readable any more: name its folder then. A path is followed through
+ * symbolic links when the sandbox is entered. RLIMIT_FSIZE is left alone where standard output or error is a
+ * regular file: the log would be cut off by it. */
 int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode);
 int sandbox_enter(const struct sandbox_spec *spec, enum sandbox_mode mode);
 
