@@ -12,11 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#ifdef NEXD_SANITIZE
-#warning                                                                                                     \
-    "sanitizer build: core files off, but dumpable, traceable and with a file system that can be read; not for use"
-#endif
-
 /* What came of one layer. Strict: a missing one is the end. */
 static int layer_result(const struct sandbox_spec *spec, enum sandbox_mode mode, const char *layer, int err)
 {
