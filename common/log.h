@@ -16,6 +16,10 @@ enum { LOG_LINE_MAX = 1024 };
 void log_init(const char *process, enum log_level level);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+/* "debug", "info", "warn", "error", "fatal". */
+const char *log_level_name(enum log_level level);
+/* The level of that name, in any case; false and `out` unchanged when there is none. */
+bool log_level_parse(const char *text, enum log_level *out);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define log_debug(...)                                                                                       \
@@ -27,7 +31,8 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_warn(...)  log_write(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 
-/* Logs at level fatal and ends the process with exit status 1. */
+/* Logs at level fatal, whatever the level, and ends the process with exit status 1 without running exit
+ * handlers. */
 void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* Rate limit for messages that a peer can provoke: at most `burst` at once, refilled with `per_second`.
@@ -37,7 +42,11 @@ struct log_ratelimit {
     uint64_t tokens_ns; /* spent budget, internal */
     uint64_t last_ns;
     uint64_t suppressed; /* since the last message that passed */
+    uint64_t
+        suppressed_before; /* between the last two that passed: for "(%lu more like it)" in the present one */
 };
 bool log_ratelimit_ok(struct log_ratelimit *limit);
+/* The same at an explicit monotonic time, for simulated clocks. */
+bool log_ratelimit_ok_at(struct log_ratelimit *limit, uint64_t now_ns);
 
 #endif

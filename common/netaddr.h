@@ -1,5 +1,5 @@
-/* IP addresses, endpoints and prefixes without the socket API's unions, and their text forms. Addresses are in
- * network byte order, ports in host byte order. No function resolves names or allocates. Any process. */
+/* IP addresses, endpoints and prefixes without the socket API's unions, and their text forms. Addresses are
+ * in network byte order, ports in host byte order. No function resolves names or allocates. Any process. */
 #ifndef NEXD_COMMON_NETADDR_H
 #define NEXD_COMMON_NETADDR_H
 
@@ -11,7 +11,7 @@
 enum netaddr_family { NETADDR_NONE = 0, NETADDR_V4 = 4, NETADDR_V6 = 6 };
 
 struct netaddr {
-    uint8_t family; /* enum netaddr_family */
+    uint8_t family;    /* enum netaddr_family */
     uint8_t bytes[16]; /* first 4 used for IPv4; the rest zero */
 };
 
@@ -51,8 +51,9 @@ void netaddr_unmap(struct netaddr *addr);
 socklen_t netsock_to_sockaddr(const struct netsock *sock, struct sockaddr_storage *out);
 int netsock_from_sockaddr(const struct sockaddr *sa, socklen_t length, struct netsock *out);
 
-/* Host names after RFC 1123: labels of letters, digits and inner hyphens (underscore is allowed too), 1..63 each,
- * 253 in all, one optional trailing dot; a name whose last label is all digits is refused (it is a mistyped address). */
+/* Host names after RFC 1123: labels of letters, digits and inner hyphens (underscore is allowed too), 1..63
+ * each, 253 in all, one optional trailing dot; a name whose last label is all digits is refused (it is a
+ * mistyped address). */
 bool hostname_valid(const char *name);
 
 #endif

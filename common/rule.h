@@ -1,5 +1,5 @@
-/* Proxy rules: "protocol:port:destination_host:destination_port", as --ingress and --egress and the control socket
- * take them. See docs/rules.md for the grammar. Any process. */
+/* Proxy rules: "protocol:port:destination_host:destination_port", as --ingress and --egress and the control
+ * socket take them. See docs/rules.md for the grammar. Any process. */
 #ifndef NEXD_COMMON_RULE_H
 #define NEXD_COMMON_RULE_H
 
@@ -18,8 +18,8 @@ struct rule {
     uint16_t dest_port;
 };
 
-/* Parses one rule. On NX_EINVAL `error` (RULE_ERROR_MAX bytes) holds one line that names the wrong part, quotes it
- * and shows a right one. */
+/* Parses one rule. On NX_EINVAL `error` (RULE_ERROR_MAX bytes) holds one line that names the wrong part,
+ * quotes it and shows a right one. */
 int rule_parse(enum rule_direction direction, const char *text, struct rule *out, char *error);
 /* Canonical text into `out` (RULE_TEXT_MAX bytes); returns `out`. */
 char *rule_format(const struct rule *rule, char *out);

@@ -1,16 +1,23 @@
 /* A plain WireGuard configuration file (wg(8), wg-quick(8)), read into memory.
  *
- * Sections [Interface] (once or repeated, then merged) and [Peer]; keys case-insensitive; '#' starts a comment; list
- * keys may repeat. Keys of wg-quick that have no meaning without an interface (DNS, Table, PreUp, …) are reported
- * as warnings; anything else malformed is an error with file and line. The parent process only: it sees secrets. */
+ * Sections [Interface] (once or repeated, then merged) and [Peer]; keys case-insensitive; '#' starts a
+ * comment; list keys may repeat. Keys of wg-quick that have no meaning without an interface (DNS, Table,
+ * PreUp, …) are reported as warnings; anything else malformed is an error with file and line. The parent
+ * process only: it sees secrets. */
 #ifndef NEXD_COMMON_WGCONF_H
 #define NEXD_COMMON_WGCONF_H
 
 #include "common/key.h"
 #include "common/netaddr.h"
 
-enum { WGCONF_ERROR_MAX = 512, WGCONF_HOST_MAX = 253, WGCONF_MTU_DEFAULT = 1420, WGCONF_MTU_MIN = 1280,
-       WGCONF_MTU_MAX = 9000, WGCONF_FILE_MAX = 4 << 20 };
+enum {
+    WGCONF_ERROR_MAX = 512,
+    WGCONF_HOST_MAX = 253,
+    WGCONF_MTU_DEFAULT = 1420,
+    WGCONF_MTU_MIN = 1280,
+    WGCONF_MTU_MAX = 9000,
+    WGCONF_FILE_MAX = 4 << 20
+};
 
 struct wgconf_peer {
     uint8_t public_key[KEY_BYTES];
@@ -36,11 +43,13 @@ struct wgconf {
 
 typedef void (*wgconf_warn_fn)(void *arg, const char *message);
 
-/* Parses `length` bytes of text; `name` is used in messages ("NAME:LINE: …"). On error returns NX_EINVAL or NX_ENOMEM,
- * leaves nothing allocated, and `error` (WGCONF_ERROR_MAX bytes) holds one line that never contains a key's value. `warn` may be NULL. */
+/* Parses `length` bytes of text; `name` is used in messages ("NAME:LINE: …"). On error returns NX_EINVAL or
+ * NX_ENOMEM, leaves nothing allocated, and `error` (WGCONF_ERROR_MAX bytes) holds one line that never
+ * contains a key's value. `warn` may be NULL. */
 int wgconf_parse(const char *name, const char *text, size_t length, struct wgconf *out, wgconf_warn_fn warn,
                  void *warn_arg, char *error);
-/* Reads and parses a file; warns when others may read it. The file's bytes are wiped from memory afterwards. */
+/* Reads and parses a file; warns when others may read it. The file's bytes are wiped from memory afterwards.
+ */
 int wgconf_load(const char *path, struct wgconf *out, wgconf_warn_fn warn, void *warn_arg, char *error);
 /* Wipes the secrets and frees. */
 void wgconf_free(struct wgconf *conf);
