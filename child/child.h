@@ -27,6 +27,9 @@ struct child_ops {
     void (*on_link_down)(struct child *child, enum ipc_role peer, void *arg);
     /* A sibling's link has room again. May be NULL. */
     void (*on_link_writable)(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg);
+    /* After each turn of the event loop (all ready events have been handled). True: there is more to do, so the loop looks for
+     * events without waiting. May be NULL. */
+    bool (*on_turn)(struct child *child, void *arg);
     /* SHUTDOWN came: finish and call child_exit(); it is called for you after grace_ms. May be NULL: exit at once. */
     void (*on_shutdown)(struct child *child, uint32_t grace_ms, void *arg);
 };

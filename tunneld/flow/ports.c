@@ -1,0 +1,69 @@
+/* See ports.h. Counts by port, so that a packet needs no search. */
+#include "tunneld/flow/ports.h"
+#include "common/err.h"
+#include "tunneld/netstack/netstack.h"
+#include <stdlib.h>
+
+struct ports_rule {
+    uint32_t id;
+    enum rule_direction direction;
+    enum rule_protocol protocol;
+    uint16_t port;
+};
+
+static struct ports_rule *rules;
+static size_t rule_count, rule_capacity;
+static uint32_t udp_rules[UINT16_MAX + 1], tcp_rules[UINT16_MAX + 1];
+
+static struct ports_rule *rule_find(uint32_t rule_id)
+{
+    for (size_t i = 0; i < rule_count; i++)
+        if (rules[i].id == rule_id)
+            return &rules[i];
+    return NULL;
+}
+
+int ports_rule_add(uint32_t rule_id, enum rule_direction direction, enum rule_protocol protocol, uint16_t listen_port)
+{
+    if (rule_find(rule_id) != NULL)
+        return NX_EEXIST;
+    if (rule_count == rule_capacity) {
+        size_t capacity = rule_capacity == 0 ? 16 : rule_capacity * 2;
+        struct ports_rule *bigger = reallocarray(rules, capacity, sizeof *rules);
+        if (bigger == NULL)
+            return NX_ENOMEM;
+        rules = bigger;
+        rule_capacity = capacity;
+    }
+    if (direction == RULE_INGRESS && protocol == RULE_TCP) {
+        int err = tcp_rules[listen_port] == 0 ? netstack_listen(listen_port) : NX_OK;
+        if (err != NX_OK)
+            return err;
+        tcp_rules[listen_port]++;
+    } else if (direction == RULE_INGRESS) {
+        udp_rules[listen_port]++;
+    }
+    rules[rule_count++] =
+        (struct ports_rule){.id = rule_id, .direction = direction, .protocol = protocol, .port = listen_port};
+    return NX_OK;
+}
+
+int ports_rule_remove(uint32_t rule_id)
+{
+    struct ports_rule *rule = rule_find(rule_id);
+    if (rule == NULL)
+        return NX_ENOENT;
+    if (rule->direction == RULE_INGRESS && rule->protocol == RULE_TCP) {
+        if (--tcp_rules[rule->port] == 0)
+            netstack_unlisten(rule->port);
+    } else if (rule->direction == RULE_INGRESS) {
+        udp_rules[rule->port]--;
+    }
+    *rule = rules[--rule_count];
+    return NX_OK;
+}
+
+bool ports_udp_open(uint16_t port)
+{
+    return udp_rules[port] != 0;
+}

@@ -1,0 +1,39 @@
+/* What the files of netstack/ share; nobody else includes it. */
+#ifndef NEXD_TUNNELD_NETSTACK_INTERNAL_H
+#define NEXD_TUNNELD_NETSTACK_INTERNAL_H
+
+#include "lwip/netif.h"
+#include "tunneld/netstack/netstack.h"
+
+struct netstack {
+    const struct netstack_ops *ops;
+    void *arg;
+    struct netaddr own[16];
+    size_t own_count;
+    uint16_t mtu;
+    struct netif netifs[16]; /* lwIP's interface has one IPv4 address: one interface for each */
+    size_t netif_count;
+    struct netstack_counters counters;
+};
+
+extern struct netstack netstack;
+
+/* netstack_timers.c: arms lwIP's timers when there is something to time. */
+int netstack_timers_init(struct timerq *queue);
+void netstack_timers_fragment_seen(void);
+
+/* netstack_udp.c: takes UDP from lwIP after reassembly. */
+int netstack_udp_init(void);
+/* The fast way round lwIP for a whole, unfragmented UDP packet; true if it was consumed. */
+bool netstack_udp_input(const uint8_t *packet, size_t length);
+
+/* netstack_output.c */
+err_t netstack_netif_init(struct netif *netif);
+/* Packets to ourselves: the next one (the caller frees it), or NULL. */
+struct pbuf *netstack_loop_pop(void);
+bool netstack_loop_empty(void);
+
+/* netstack.c: at most so many resets and ICMP errors a second. */
+bool netstack_answer_allowed(void);
+
+#endif

@@ -1,0 +1,50 @@
+/* lwIP's clocks on our timer queue, each running only while it has something to do: TCP while there are
+ * connections, reassembly for as long as fragments live after the last one came. */
+#include "common/clock.h"
+#include "common/err.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/ip6_frag.h"
+#include "lwip/priv/tcp_priv.h"
+#include "tunneld/netstack/internal.h"
+
+static struct timerq *timers;
+static struct timerq_timer tcp_timer, fragment_timer;
+static unsigned fragment_seconds;
+
+static void tcp_tick(struct timerq_timer *timer, void *arg, uint64_t now_ns)
+{
+    (void)arg;
+    tcp_tmr();
+    if (tcp_active_pcbs != NULL || tcp_tw_pcbs != NULL)
+        (void)timer_arm(timers, timer, now_ns + TCP_TMR_INTERVAL * NS_PER_MS);
+}
+
+static void fragment_tick(struct timerq_timer *timer, void *arg, uint64_t now_ns)
+{
+    (void)arg;
+    ip_reass_tmr();
+    ip6_reass_tmr();
+    if (--fragment_seconds > 0)
+        (void)timer_arm(timers, timer, now_ns + NS_PER_S);
+}
+
+void tcp_timer_needed(void)
+{
+    if (!timer_armed(&tcp_timer) && (tcp_active_pcbs != NULL || tcp_tw_pcbs != NULL))
+        (void)timer_arm(timers, &tcp_timer, clock_now_ns() + TCP_TMR_INTERVAL * NS_PER_MS);
+}
+
+void netstack_timers_fragment_seen(void)
+{
+    fragment_seconds = IP_REASS_MAXAGE + 2;
+    if (!timer_armed(&fragment_timer))
+        (void)timer_arm(timers, &fragment_timer, clock_now_ns() + NS_PER_S);
+}
+
+int netstack_timers_init(struct timerq *queue)
+{
+    timers = queue;
+    timer_setup(&tcp_timer, tcp_tick, NULL);
+    timer_setup(&fragment_timer, fragment_tick, NULL);
+    return NX_OK;
+}
