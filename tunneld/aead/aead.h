@@ -1,7 +1,7 @@
 /* ChaCha20-Poly1305 (RFC 8439) over batches of WireGuard data messages, in place.
  *
- * An engine is one implementation behind two functions. libsodium is always there and the reference for tests; on
- * x86-64 intel-ipsec-mb seals and opens a batch in its vector lanes. tunneld only, one thread. */
+ * An engine is one implementation behind two functions. libsodium is always there and the reference for
+ * tests; on x86-64 intel-ipsec-mb seals and opens a batch in its vector lanes. tunneld only, one thread. */
 #ifndef NEXD_TUNNELD_AEAD_H
 #define NEXD_TUNNELD_AEAD_H
 
@@ -29,7 +29,8 @@ struct aead_engine {
 
 /* Every engine of this build, best first; ends with NULL. */
 extern const struct aead_engine *const aead_engines[];
-/* Initialises and returns the engine called `name`, or for NULL the first one that works; NULL if there is none. */
+/* Initialises and returns the engine called `name`, or for NULL the first one that works; NULL if there is
+ * none. */
 const struct aead_engine *aead_engine_select(const char *name);
 
 #endif
