@@ -41,7 +41,7 @@ enum ipc_fd_kind {
     IPC_FD_LINK,              /* AF_UNIX SOCK_SEQPACKET, connected */
     IPC_FD_UNIX_LISTENER,     /* AF_UNIX SOCK_STREAM, SO_ACCEPTCONN */
 };
-enum ipc_result {
+enum ipc_outcome {
     IPC_OK = 0,
     IPC_FAILED,        /* anything not named below; the text says more */
     IPC_REFUSED,       /* ECONNREFUSED: answered by a reset */

@@ -1,0 +1,163 @@
+/* See control.h. Each message is one call; requests are answered by RESULT. */
+#include "tunneld/control.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/key.h"
+#include "common/log.h"
+#include "tunneld/flow/ports.h"
+#include "tunneld/flow/tcp_flow.h"
+#include "tunneld/flow/udp_flow.h"
+#include "tunneld/tunnel.h"
+#include "tunneld/udp/udp_io.h"
+#include <stdio.h>
+#include <string.h>
+
+static bool sockets_set;
+
+static void answer(struct ipc_link *link, uint32_t request, int err)
+{
+    if (request == 0)
+        return;
+    struct ipc_result body = {.result = err == NX_OK       ? IPC_OK
+                                        : err == NX_ENOENT ? IPC_NOT_FOUND
+                                        : err == NX_ENOMEM ? IPC_LIMIT
+                                                           : IPC_FAILED};
+    if (err != NX_OK)
+        snprintf(body.text, sizeof body.text, "tunneld: %s", nx_strerror(err));
+    (void)ipc_send(link, IPC_MSG_RESULT, request, &body);
+}
+
+static void ready_check(struct ipc_link *link)
+{
+    if (!tunnel_configured() || !sockets_set)
+        return;
+    struct ipc_tunnel_ready body;
+    memcpy(body.public_key, wg_public_key(tunnel_device()), sizeof body.public_key);
+    (void)ipc_send(link, IPC_MSG_TUNNEL_READY, 0, &body);
+}
+
+static int rule_add(const struct ipc_rule_add *body)
+{
+    if (!tunnel_configured())
+        return NX_EAGAIN;
+    return ports_rule_add(body->rule_id, body->direction, body->protocol, body->listen_port);
+}
+
+static int rule_remove(const struct ipc_rule_remove *body)
+{
+    int err = ports_rule_remove(body->rule_id);
+    if (err == NX_OK && body->kill_flows) {
+        tcp_flow_kill_rule(body->rule_id);
+        udp_flow_kill_rule(body->rule_id);
+    }
+    return err;
+}
+
+void control_parent_message(struct child *child, struct ipc_link *link, struct ipc_message *message)
+{
+    (void)child;
+    union ipc_body *body = &message->body;
+    int err = NX_OK;
+    switch (message->header.type) {
+    case IPC_MSG_TUNNEL_CONFIG:
+        err = tunnel_configure(&body->tunnel_config);
+        if (err == NX_OK)
+            ready_check(link);
+        else
+            log_error("the tunnel cannot be set up: %s", nx_strerror(err));
+        break;
+    case IPC_MSG_TUNNEL_SOCKETS:
+        err = udp_io_set_sockets(body->tunnel_sockets.udp4, body->tunnel_sockets.udp6);
+        body->tunnel_sockets.udp4 = body->tunnel_sockets.udp6 = -1;
+        sockets_set = err == NX_OK;
+        ready_check(link);
+        break;
+    case IPC_MSG_PEER_SECRET:
+        err = !tunnel_configured() ? NX_EAGAIN
+                                   : wg_peer_set_preshared(tunnel_device(), body->peer_secret.public_key,
+                                                           body->peer_secret.preshared_key);
+        break;
+    case IPC_MSG_RULE_ADD:
+        err = rule_add(&body->rule_add);
+        break;
+    case IPC_MSG_RULE_REMOVE:
+        err = rule_remove(&body->rule_remove);
+        break;
+    default:
+        log_warn("the parent sent %s, which has no meaning here", ipc_type_name(message->header.type));
+        return;
+    }
+    answer(link, message->header.request, err);
+}
+
+static int peer_set(const struct ipc_peer_set *body)
+{
+    struct wg_peer_config config = {.endpoint = body->endpoint,
+                                    .keepalive_s = body->keepalive_s,
+                                    .allowed = body->allowed.item,
+                                    .allowed_count = body->allowed.count,
+                                    .replace_allowed = !body->append};
+    memcpy(config.public_key, body->public_key, sizeof config.public_key);
+    int err = wg_peer_set(tunnel_device(), &config, clock_now_ns());
+    if (err != NX_OK) {
+        char name[KEY_SHORT_MAX];
+        log_warn("peer %s cannot be set: %s", key_short(body->public_key, name), nx_strerror(err));
+    }
+    return err;
+}
+
+struct status_query {
+    struct ipc_link *link;
+    uint32_t request;
+    int err;
+};
+
+static void status_send(void *arg, const struct wg_peer_status *status)
+{
+    struct status_query *query = arg;
+    if (query->err != NX_OK)
+        return;
+    struct ipc_peer_status body = {.endpoint = status->endpoint,
+                                   .handshake_unix_s = status->handshake_unix_ns / NS_PER_S,
+                                   .rx_bytes = status->rx_bytes,
+                                   .tx_bytes = status->tx_bytes};
+    memcpy(body.public_key, status->public_key, sizeof body.public_key);
+    for (size_t i = 0; i < status->allowed_count && i < IPC_PREFIXES_MAX; i++)
+        body.allowed.item[body.allowed.count++] = status->allowed[i];
+    query->err = ipc_send(query->link, IPC_MSG_PEER_STATUS, query->request, &body);
+}
+
+void control_ctld_message(struct ipc_link *link, struct ipc_message *message)
+{
+    union ipc_body *body = &message->body;
+    struct wg_device *device = tunnel_device();
+    int err = NX_OK;
+    if (device == NULL) {
+        answer(link, message->header.request, NX_EAGAIN);
+        return;
+    }
+    switch (message->header.type) {
+    case IPC_MSG_PEERS_SYNC:
+        if (body->peers_sync.begin)
+            wg_peers_mark(device);
+        else
+            wg_peers_sweep(device);
+        break;
+    case IPC_MSG_PEER_SET:
+        err = peer_set(&body->peer_set);
+        break;
+    case IPC_MSG_PEER_REMOVE:
+        err = wg_peer_remove(device, body->peer_remove.public_key);
+        break;
+    case IPC_MSG_PEERS_QUERY: {
+        struct status_query query = {.link = link, .request = message->header.request, .err = NX_OK};
+        wg_peers_each(device, status_send, &query);
+        err = query.err;
+        break;
+    }
+    default:
+        log_warn("ctld sent %s, which has no meaning here", ipc_type_name(message->header.type));
+        return;
+    }
+    answer(link, message->header.request, err);
+}

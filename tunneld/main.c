@@ -1,0 +1,108 @@
+/* tunneld: crypto and packets. It receives the private key, the tunnel's UDP sockets and its flows' host sockets over IPC, and can make
+ * neither sockets nor files itself. */
+#include "child/child.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "seccomp/tunneld.h"
+#include "tunneld/broker.h"
+#include "tunneld/control.h"
+#include "tunneld/tunnel.h"
+#include <sys/resource.h>
+
+enum { MAX_FILES = 1 << 16, LINGER_MS = 200 };
+
+static struct child *self;
+static struct event *linger;
+
+static int setup(struct child *child, void *arg)
+{
+    (void)arg;
+    self = child;
+    struct rlimit files;
+    size_t max_files = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < MAX_FILES ? files.rlim_max : MAX_FILES;
+    return tunnel_setup(child_base(child), broker_ipc(&self), max_files);
+}
+
+static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link, struct ipc_message *message,
+                       void *arg)
+{
+    (void)arg;
+    if (from == IPC_PARENT)
+        control_parent_message(child, link, message);
+    else if (from == IPC_CTLD)
+        control_ctld_message(link, message);
+    else
+        broker_message(message);
+}
+
+static void on_link_up(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
+{
+    (void)child;
+    (void)link;
+    (void)arg;
+    log_debug("link to %s is up", ipc_role_name(peer));
+}
+
+static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
+{
+    (void)child;
+    (void)arg;
+    log_debug("link to %s is down", ipc_role_name(peer));
+    if (peer == IPC_PROXYD)
+        broker_down();
+}
+
+static bool on_turn(struct child *child, void *arg)
+{
+    (void)child;
+    (void)arg;
+    return tunnel_turn();
+}
+
+static void on_linger(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    child_exit(arg, 0);
+}
+
+/* Flows are closed at once; the rest of the grace lets the last segments be acknowledged. */
+static void on_shutdown(struct child *child, uint32_t grace_ms, void *arg)
+{
+    (void)arg;
+    tunnel_close_flows();
+    uint32_t wait_ms = grace_ms / 2 < LINGER_MS ? grace_ms / 2 : LINGER_MS;
+    struct timeval wait = {.tv_usec = (suseconds_t)wait_ms * 1000};
+    if (linger == NULL)
+        linger = event_new(child_base(child), -1, 0, on_linger, child);
+    if (linger == NULL || event_add(linger, &wait) != 0)
+        child_exit(child, 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct sandbox_spec sandbox = {
+        .name = "tunneld",
+        .start = tunneld_start_filter,
+        .run = tunneld_run_filter,
+        .start_count = sizeof tunneld_start_filter / sizeof tunneld_start_filter[0],
+        .run_count = sizeof tunneld_run_filter / sizeof tunneld_run_filter[0],
+        .max_files = MAX_FILES,
+    };
+    static const struct child_ops ops = {
+        .role = IPC_TUNNELD,
+        .name = "tunneld",
+        .sandbox = &sandbox,
+        .setup = setup,
+        .on_message = on_message,
+        .on_link_up = on_link_up,
+        .on_link_down = on_link_down,
+        .on_turn = on_turn,
+        .on_shutdown = on_shutdown,
+    };
+    int status = child_run(argc, argv, &ops, NULL);
+    tunnel_destroy();
+    if (linger != NULL)
+        event_free(linger);
+    return status;
+}

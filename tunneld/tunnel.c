@@ -1,0 +1,205 @@
+/* The wiring, and the turn.
+ *
+ *   UDP ─▶ udp_io ─▶ wg_receive ─▶ netstack_input ─▶ flow ─▶ host socket
+ *   UDP ◀─ udp_io ◀─ wg_tx_flush ◀─ netstack output ◀─ flow ◀─ host socket
+ *
+ * libevent's callbacks take one batch each and note what is to be done. The turn after them does it, in this order: timers, the
+ * flows' reads and writes, TCP output once for each connection, and one sealed batch to the UDP socket. So an ACK is sent for
+ * a batch, not for a segment, and no stage has a queue longer than a batch. */
+#include "tunneld/tunnel.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "tunneld/flow/gate.h"
+#include "tunneld/flow/tcp_flow.h"
+#include "tunneld/flow/udp_flow.h"
+#include "tunneld/netstack/netstack.h"
+#include "tunneld/udp/udp_io.h"
+#include <event2/event_struct.h>
+#include <sodium.h>
+
+enum {
+    FILES_RESERVED = 256, /* links, sockets, and descriptors on their way in */
+    MEMORY_BYTES = 64 << 20,
+    KEEPALIVE_S = 60,
+    FLUSH_ROUNDS = 4,
+};
+
+static struct timerq timers;
+static struct event timer_event;
+static uint64_t timer_event_ns = UINT64_MAX; /* what it is set to */
+static const struct aead_engine *engine;
+static struct wg_device *device;
+static uint64_t turn_ns; /* the time, read once a turn */
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    timer_event_ns = UINT64_MAX; /* the turn that follows runs the timers */
+}
+
+/* -- WireGuard's side -------------------------------------------------------------------------------------- */
+
+static void on_datagrams(void *arg, struct wg_datagram *datagrams, size_t count)
+{
+    (void)arg;
+    turn_ns = clock_now_ns();
+    if (device != NULL)
+        wg_receive(device, datagrams, count, turn_ns);
+}
+
+static void deliver(void *arg, const struct wg_inner *packets, size_t count)
+{
+    (void)arg;
+    for (size_t i = 0; i < count; i++)
+        netstack_input(packets[i].data, packets[i].length, packets[i].owner);
+}
+
+static void transmit(void *arg, const struct wg_out *out, size_t count)
+{
+    (void)arg;
+    udp_io_transmit(out, count);
+}
+
+static uint64_t wall_ns(void *arg)
+{
+    (void)arg;
+    return clock_wall_ns();
+}
+
+static const struct wg_ops wg_ops = {.deliver = deliver, .transmit = transmit, .wall_ns = wall_ns};
+
+/* -- The netstack's side ----------------------------------------------------------------------------------- */
+
+static int output_begin(void *arg, const struct netaddr *dst, size_t length, uint8_t **slot)
+{
+    (void)arg;
+    return wg_tx_begin(device, dst, length, turn_ns, slot);
+}
+
+static void output_end(void *arg)
+{
+    (void)arg;
+    wg_tx_end(device);
+}
+
+static void on_syn(void *arg, const struct netstack_syn *syn)
+{
+    (void)arg;
+    gate_syn(syn);
+}
+
+static void on_accepted(void *arg, void *flow)
+{
+    (void)arg;
+    tcp_flow_accepted(flow);
+}
+
+static const struct netstack_ops netstack_ops = {.output_begin = output_begin,
+                                                 .output_end = output_end,
+                                                 .on_syn = on_syn,
+                                                 .on_accepted = on_accepted,
+                                                 .on_udp = udp_flow_from_mesh};
+
+/* -- Life -------------------------------------------------------------------------------------------------- */
+
+int tunnel_setup(struct event_base *base, const struct broker *broker, size_t max_files)
+{
+    if (sodium_init() < 0 || (engine = aead_engine_select(NULL)) == NULL) {
+        log_error("no usable AEAD engine");
+        return NX_ENOTSUP;
+    }
+    log_debug("AEAD engine: %s", engine->name);
+    timerq_init(&timers);
+    size_t flows = max_files > 2 * FILES_RESERVED ? max_files - FILES_RESERVED : FILES_RESERVED;
+    tcp_flow_init(base, &(struct tcp_flow_limits){
+                            .flows = flows, .memory_bytes = MEMORY_BYTES, .keepalive_s = KEEPALIVE_S});
+    int err = gate_init(broker, &timers);
+    if (err == NX_OK)
+        err = udp_flow_init(base, &timers, broker, UDP_FLOW_IDLE_S, flows / 2);
+    if (err == NX_OK && event_assign(&timer_event, base, -1, 0, on_timer, NULL) != 0)
+        err = NX_ENOMEM;
+    if (err != NX_OK)
+        log_error("cannot set up: %s", nx_strerror(err));
+    udp_io_init(base, on_datagrams, NULL);
+    return err;
+}
+
+int tunnel_configure(struct ipc_tunnel_config *config)
+{
+    int err = NX_EEXIST;
+    if (device == NULL) {
+        device = wg_new(config->private_key, engine, &timers, &wg_ops, NULL);
+        err = device == NULL ? NX_ENOMEM
+                             : netstack_init(config->addresses.item, config->addresses.count, config->mtu, &timers,
+                                             &netstack_ops, NULL);
+        if (err != NX_OK && device != NULL) {
+            wg_free(device);
+            device = NULL;
+        }
+        if (err == NX_OK)
+            wg_set_mtu(device, config->mtu);
+    }
+    sodium_memzero(config->private_key, sizeof config->private_key);
+    return err;
+}
+
+bool tunnel_configured(void)
+{
+    return device != NULL;
+}
+
+struct wg_device *tunnel_device(void)
+{
+    return device;
+}
+
+static void timer_event_set(void)
+{
+    uint64_t next = timerq_next_ns(&timers);
+    if (next == timer_event_ns)
+        return;
+    timer_event_ns = next;
+    if (next == UINT64_MAX) {
+        (void)event_del(&timer_event);
+        return;
+    }
+    uint64_t wait_ns = next > turn_ns ? next - turn_ns : 0;
+    struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
+                           .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / NS_PER_US)};
+    (void)event_add(&timer_event, &wait);
+}
+
+bool tunnel_turn(void)
+{
+    turn_ns = clock_now_ns();
+    (void)timerq_run(&timers, turn_ns);
+    bool more = false;
+    if (device != NULL) {
+        more = tcp_flow_service();
+        more |= netstack_flush(FLUSH_ROUNDS);
+        wg_tx_flush(device, turn_ns);
+    }
+    timer_event_set();
+    return more;
+}
+
+void tunnel_close_flows(void)
+{
+    tcp_flow_close_all();
+    udp_flow_close_all();
+    if (device == NULL)
+        return;
+    turn_ns = clock_now_ns();
+    (void)netstack_flush(FLUSH_ROUNDS);
+    wg_tx_flush(device, turn_ns);
+}
+
+void tunnel_destroy(void)
+{
+    udp_io_close();
+    wg_free(device);
+    device = NULL;
+}
