@@ -1,0 +1,69 @@
+/* A descriptor that proxyd hands up is believed only after its own address says the same port as the message: a
+ * proxyd that was taken over cannot plant another socket under a rule's port. */
+#include "nexd/kept.h"
+
+#include "common/array.h"
+#include "common/err.h"
+#include "common/fd.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+void kept_init(struct kept *kept)
+{
+    *kept = (struct kept){.tunnel4 = -1, .tunnel6 = -1};
+}
+
+void kept_free(struct kept *kept)
+{
+    for (size_t i = 0; i < kept->count; i++)
+        fd_close(&kept->sockets[i].fd);
+    free(kept->sockets);
+    fd_close(&kept->tunnel4);
+    fd_close(&kept->tunnel6);
+    kept_init(kept);
+}
+
+static bool bound_to(int fd, uint16_t port)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    struct netsock local;
+    return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+           netsock_from_sockaddr((const struct sockaddr *)&address, length, &local) == NX_OK &&
+           local.port == port;
+}
+
+int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, int *fd)
+{
+    if (!bound_to(*fd, port))
+        return NX_EPROTO;
+    for (size_t i = 0; i < kept->count; i++) {
+        struct kept_socket *old = &kept->sockets[i];
+        if (old->protocol != protocol || old->port != port)
+            continue;
+        fd_close(&old->fd);
+        old->fd = fd_release(fd);
+        return NX_OK;
+    }
+    struct kept_socket *grown =
+        array_reserve(kept->sockets, &kept->capacity, kept->count + 1, sizeof *kept->sockets);
+    if (!grown)
+        return NX_ENOMEM;
+    kept->sockets = grown;
+    kept->sockets[kept->count++] =
+        (struct kept_socket){.protocol = protocol, .port = port, .fd = fd_release(fd)};
+    return NX_OK;
+}
+
+int kept_put_tunnel(struct kept *kept, uint16_t port, int *udp4, int *udp6)
+{
+    if (kept->tunnel4 >= 0)
+        return NX_EEXIST;
+    if (!bound_to(*udp4, port) || (*udp6 >= 0 && !bound_to(*udp6, port)))
+        return NX_EPROTO;
+    kept->tunnel4 = fd_release(udp4);
+    kept->tunnel6 = fd_release(udp6);
+    kept->tunnel_port = port;
+    return NX_OK;
+}

@@ -1,0 +1,333 @@
+/* The parent's life: one loop, woken by signals, by the children's links and by one timer.
+ *
+ * Whatever happens is reported to the supervisor, which answers with actions (parent_settle carries them out). Signals
+ * arrive through libevent, outside of handlers; SIGCHLD reaps whatever has ended, orphans that were handed to us as
+ * process 1 included. The first fatal cause decides the exit status; the loop ends when no child is left. */
+#include "nexd/parent.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "nexd/program.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const int parent_signals[PARENT_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD};
+
+struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role)
+{
+    return &parent->children[role - IPC_TUNNELD];
+}
+
+void parent_fail(struct parent *parent)
+{
+    notify_send(parent->config->notify, "STOPPING=1");
+    supervisor_stop(&parent->supervisor, 1, PARENT_GRACE_MS, clock_now_ns());
+}
+
+void parent_misbehaved(struct parent_child *child, const char *why)
+{
+    log_error("%s (pid %d) is ended: %s", child->name, (int)child->pid, why);
+    supervisor_misbehaved(&child->parent->supervisor, child->role, clock_now_ns());
+}
+
+/* -- Links and processes -- */
+
+static void link_closed(struct ipc_link *link, int err, const char *why, void *arg)
+{
+    (void)link;
+    struct parent_child *child = arg;
+    struct parent *parent = child->parent;
+    ipc_link_free(child->link);
+    child->link = NULL;
+    if (err == NX_ECLOSED) { /* it is exiting, most likely: SIGCHLD will tell how */
+        log_debug("%s closed its link", child->name);
+        supervisor_misbehaved(&parent->supervisor, child->role, clock_now_ns());
+    } else {
+        parent_misbehaved(child, why);
+    }
+    parent_settle(parent);
+}
+
+static const struct ipc_link_ops link_ops = {.on_message = report_message, .on_close = link_closed};
+
+static int child_start(struct parent_child *child)
+{
+    struct parent *parent = child->parent;
+    const struct parent_config *config = parent->config;
+    int fds[2];
+    if (ipc_socketpair(fds))
+        return NX_ESYS;
+    pid_t pid = program_start(child->path, child->name, fds[1], log_get_level(), config->sandbox_mode);
+    fd_close(&fds[1]);
+    if (pid < 0) {
+        fd_close(&fds[0]);
+        return NX_ESYS;
+    }
+    child->pid = pid;
+    uint32_t generation = parent->supervisor.children[child->role - IPC_TUNNELD].starts;
+    child->link = ipc_link_new(parent->base, fds[0], IPC_PARENT, child->role, generation,
+                               provision_messages_max(config), &link_ops, child);
+    if (!child->link) /* end of file ends the process */
+        log_error("%s: out of memory for its link", child->name);
+    return NX_OK;
+}
+
+static void child_spawn(struct parent_child *child)
+{
+    if (child_start(child) == NX_OK)
+        return;
+    log_error("%s does not start: %s: %s", child->name, child->path, strerror(errno));
+    supervisor_exited(&child->parent->supervisor, child->role, clock_now_ns());
+}
+
+static void child_log_end(const struct parent_child *child, int status, uint32_t delay_ms)
+{
+    bool by_signal = WIFSIGNALED(status);
+    log_warn("%s (pid %d) ended: %s %d%s%s; it is started again in %u ms", child->name, (int)child->pid,
+             by_signal ? "signal" : "exit status", by_signal ? WTERMSIG(status) : WEXITSTATUS(status),
+             by_signal ? " " : "", by_signal ? sigabbrev_np(WTERMSIG(status)) : "", delay_ms);
+}
+
+static void child_ended(struct parent_child *child, int status)
+{
+    struct parent *parent = child->parent;
+    struct supervisor *supervisor = &parent->supervisor;
+    bool was_stopping = supervisor->stopping;
+    uint64_t now_ns = clock_now_ns();
+    readiness_child_gone(&parent->readiness, child->role);
+    supervisor_exited(supervisor, child->role, now_ns);
+    if (supervisor_state_of(supervisor, child->role) == SUPERVISOR_BACKOFF)
+        child_log_end(child, status, supervisor_restart_delay_ms(supervisor, child->role, now_ns));
+    else if (supervisor->stopping && !was_stopping)
+        log_error("%s could not start (%s %d)", child->name, WIFSIGNALED(status) ? "signal" : "exit status",
+                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    else
+        log_debug("%s ended", child->name);
+    child->pid = 0;
+}
+
+/* Everything that has ended, our children or orphans. */
+static void reap(struct parent *parent)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (size_t i = 0; i < SUPERVISOR_CHILDREN; i++)
+            if (parent->children[i].pid == pid)
+                child_ended(&parent->children[i], status);
+    }
+}
+
+/* -- The supervisor's actions -- */
+
+static void child_shutdown(struct parent_child *child, uint32_t grace_ms)
+{
+    const struct ipc_shutdown message = {
+        .grace_ms = grace_ms > PARENT_GRACE_MARGIN_MS ? grace_ms - PARENT_GRACE_MARGIN_MS : 0};
+    /* What does not get through is killed when the grace is over. */
+    int err = ipc_send(child->link, IPC_MSG_SHUTDOWN, 0, &message);
+    if (err)
+        log_debug("%s is not told to stop: %s", child->name, nx_strerror(err));
+}
+
+static void act(struct parent *parent, const struct supervisor_action *action)
+{
+    if (action->kind == SUPERVISOR_DONE) {
+        event_base_loopexit(parent->base, NULL);
+        return;
+    }
+    struct parent_child *child = parent_child_of(parent, action->child);
+    switch (action->kind) {
+    case SUPERVISOR_SPAWN:
+        child_spawn(child);
+        break;
+    case SUPERVISOR_CONFIGURE:
+        provision_child(child);
+        break;
+    case SUPERVISOR_LINK:
+        provision_link(parent, action->child, action->peer, action->generation);
+        break;
+    case SUPERVISOR_LINK_DOWN:
+        provision_link_down(parent, action->child, action->peer, action->generation);
+        break;
+    case SUPERVISOR_DISCONNECT:
+        ipc_link_free(child->link);
+        child->link = NULL;
+        break;
+    case SUPERVISOR_KILL:
+        if (child->pid > 0)
+            kill(child->pid, SIGKILL);
+        break;
+    case SUPERVISOR_SHUTDOWN:
+        child_shutdown(child, action->grace_ms);
+        break;
+    case SUPERVISOR_DONE:
+        break;
+    }
+}
+
+static void timer_set(struct parent *parent)
+{
+    uint64_t next_ns = supervisor_next_ns(&parent->supervisor), now_ns = clock_now_ns();
+    if (next_ns == UINT64_MAX) {
+        event_del(parent->timer);
+        return;
+    }
+    uint64_t wait_us = next_ns > now_ns ? (next_ns - now_ns + NS_PER_US - 1) / NS_PER_US : 0;
+    const struct timeval wait = {(time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000)};
+    event_add(parent->timer, &wait);
+}
+
+void parent_settle(struct parent *parent)
+{
+    if (parent->draining) /* an action's own consequences are picked up by the loop below */
+        return;
+    parent->draining = true;
+    struct supervisor_action action;
+    while (supervisor_next_action(&parent->supervisor, &action))
+        act(parent, &action);
+    parent->draining = false;
+    timer_set(parent);
+}
+
+/* -- Events -- */
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct parent *parent = arg;
+    supervisor_run(&parent->supervisor, clock_now_ns());
+    parent_settle(parent);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    const struct parent *parent = arg;
+    notify_send(parent->config->notify, "WATCHDOG=1");
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    struct parent *parent = arg;
+    if (number == SIGCHLD) {
+        reap(parent);
+    } else if (number != SIGHUP) {
+        log_info("signal %s: stopping%s", sigabbrev_np((int)number),
+                 parent->supervisor.stopping ? " at once" : "");
+        notify_send(parent->config->notify, "STOPPING=1");
+        supervisor_stop(&parent->supervisor, 0, PARENT_GRACE_MS, clock_now_ns());
+    }
+    parent_settle(parent);
+}
+
+/* -- Setting up and tearing down -- */
+
+static int events_open(struct parent *parent)
+{
+    parent->base = event_base_new();
+    if (!parent->base)
+        return NX_ENOMEM;
+    parent->timer = evtimer_new(parent->base, on_timer, parent);
+    if (!parent->timer)
+        return NX_ENOMEM;
+    for (size_t i = 0; i < PARENT_SIGNALS; i++) {
+        parent->signals[i] = evsignal_new(parent->base, parent_signals[i], on_signal, parent);
+        if (!parent->signals[i] || event_add(parent->signals[i], NULL))
+            return NX_ENOMEM;
+    }
+    uint64_t interval_ns = parent->config->notify->watchdog_interval_ns;
+    if (interval_ns == 0)
+        return NX_OK;
+    const struct timeval interval = {(time_t)(interval_ns / NS_PER_S),
+                                     (suseconds_t)(interval_ns % NS_PER_S / NS_PER_US)};
+    parent->watchdog = event_new(parent->base, -1, EV_PERSIST, on_watchdog, parent);
+    return parent->watchdog && event_add(parent->watchdog, &interval) == 0 ? NX_OK : NX_ENOMEM;
+}
+
+static int children_find(struct parent *parent)
+{
+    static const char *const names[SUPERVISOR_CHILDREN] = {"tunneld", "proxyd", "ctld"};
+    for (size_t i = 0; i < SUPERVISOR_CHILDREN; i++) {
+        struct parent_child *child = &parent->children[i];
+        *child = (struct parent_child){
+            .parent = parent, .role = (enum ipc_role)(IPC_TUNNELD + i), .name = names[i]};
+        if (program_find(child->name, child->path)) {
+            log_error("program \"%s\" is missing or not executable at %s (%m): the installation is incomplete",
+                      child->name, child->path);
+            return NX_ENOENT;
+        }
+    }
+    return NX_OK;
+}
+
+static int parent_open(struct parent *parent, const struct parent_config *config)
+{
+    *parent = (struct parent){.config = config};
+    kept_init(&parent->kept);
+    supervisor_init(&parent->supervisor);
+    int err = children_find(parent);
+    if (err)
+        return err;
+    err = readiness_init(&parent->readiness, config->rule_count);
+    if (!err)
+        err = events_open(parent);
+    if (err)
+        log_error("set-up: %s", nx_strerror(err));
+    return err;
+}
+
+static void parent_close(struct parent *parent)
+{
+    for (size_t i = 0; i < SUPERVISOR_CHILDREN; i++)
+        ipc_link_free(parent->children[i].link);
+    for (size_t i = 0; i < PARENT_SIGNALS; i++)
+        if (parent->signals[i])
+            event_free(parent->signals[i]);
+    if (parent->timer)
+        event_free(parent->timer);
+    if (parent->watchdog)
+        event_free(parent->watchdog);
+    if (parent->base)
+        event_base_free(parent->base);
+    readiness_free(&parent->readiness);
+    kept_free(&parent->kept);
+}
+
+static void signals_unblock(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < PARENT_SIGNALS; i++)
+        sigaddset(&set, parent_signals[i]);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int parent_run(const struct parent_config *config)
+{
+    struct parent parent;
+    int status = 1;
+    if (parent_open(&parent, config))
+        goto out;
+    if (config->sandbox)
+        sandbox_enter(config->sandbox, config->sandbox_mode);
+    uint64_t now_ns = clock_now_ns();
+    supervisor_gate_open(&parent.supervisor, IPC_PROXYD, now_ns);
+    supervisor_start(&parent.supervisor, now_ns);
+    signals_unblock();
+    parent_settle(&parent);
+    if (event_base_dispatch(parent.base) < 0)
+        log_error("event loop failed");
+    else
+        status = parent.supervisor.status;
+out:
+    parent_close(&parent);
+    return status;
+}

@@ -1,0 +1,92 @@
+/* The parent process: starts the children, gives them what they need, keeps what must survive them, and ends
+ * everything in order. parent.c is its life, provision.c what it tells the children, reports.c what it hears from them. */
+#ifndef NEXD_NEXD_PARENT_H
+#define NEXD_NEXD_PARENT_H
+
+#include "common/rule.h"
+#include "common/wgconf.h"
+#include "ipc/link.h"
+#include "nexd/control_socket.h"
+#include "nexd/kept.h"
+#include "nexd/notify.h"
+#include "nexd/readiness.h"
+#include "nexd/supervisor.h"
+#include "nexd/vault.h"
+#include "sandbox/sandbox.h"
+
+#include <event2/event.h>
+#include <limits.h>
+
+enum {
+    PARENT_GRACE_MS = 800,       /* after a stop signal, before SIGKILL */
+    PARENT_GRACE_MARGIN_MS = 100 /* the children are told so much less, to end by themselves */
+};
+
+/* Request ids on the parent's links. A RULE_ADD carries the rule's id, which is its index + 1. */
+enum parent_request {
+    PARENT_RULES_MAX = 0x00ffffff,
+    PARENT_REQUEST_BIND = 0x01000000,
+    PARENT_REQUEST_PEERS,
+};
+
+/* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run(). */
+struct parent_config {
+    const struct rule *rules;
+    size_t rule_count;
+    struct wgconf *wgconf;     /* its secrets already moved into `vault` */
+    struct vault *vault;
+    const struct control_socket *control; /* fd -1 = none */
+    const struct notify *notify;
+    enum sandbox_mode sandbox_mode;
+    const struct sandbox_spec *sandbox; /* entered before the loop; NULL in tests */
+};
+
+struct parent;
+
+struct parent_child {
+    struct parent *parent;
+    enum ipc_role role;
+    const char *name;
+    char path[PATH_MAX];
+    pid_t pid; /* 0 = no process */
+    struct ipc_link *link;
+};
+
+enum { PARENT_SIGNALS = 5 };
+
+struct parent {
+    const struct parent_config *config;
+    struct event_base *base;
+    struct event *signals[PARENT_SIGNALS], *timer, *watchdog;
+    struct supervisor supervisor;
+    struct parent_child children[SUPERVISOR_CHILDREN];
+    struct kept kept;
+    struct readiness readiness;
+    bool draining;
+};
+
+/* Runs until everything has ended; returns the exit status. Signals that it handles should be blocked by the caller since
+ * the program's start; they are unblocked here. */
+int parent_run(const struct parent_config *config);
+
+/* -- Between parent.c, provision.c and reports.c -- */
+
+struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role);
+/* Carries out what the supervisor wants done, and sets the timer anew. Call after each event reported to it. */
+void parent_settle(struct parent *parent);
+/* The cause has been logged: stop everything, exit status 1. */
+void parent_fail(struct parent *parent);
+/* `why`: what it did wrong; logged, then the process is killed and restarted. */
+void parent_misbehaved(struct parent_child *child, const char *why);
+
+/* provision.c: all messages that a child is configured with, in order. The number of them is what its link must be able to queue. */
+void provision_child(struct parent_child *child);
+size_t provision_messages_max(const struct parent_config *config);
+/* Joins two children by a new link. */
+void provision_link(struct parent *parent, enum ipc_role a, enum ipc_role b, uint32_t generation);
+void provision_link_down(struct parent *parent, enum ipc_role to, enum ipc_role peer, uint32_t generation);
+
+/* reports.c: one message from a child. */
+void report_message(struct ipc_link *link, struct ipc_message *message, void *child);
+
+#endif

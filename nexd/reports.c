@@ -1,0 +1,154 @@
+/* What the children say to the parent. Each message is judged by who sent it and whether it was asked for; a child that
+ * says something it has no business to say is killed and restarted. */
+#include "nexd/parent.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+static void hello(struct parent_child *child, const struct ipc_hello *message)
+{
+    if (message->role != child->role || message->pid != (uint32_t)child->pid) {
+        parent_misbehaved(child, "HELLO of another role or process");
+        return;
+    }
+    log_debug("%s (pid %d) is up", child->name, (int)child->pid);
+    supervisor_hello(&child->parent->supervisor, child->role, clock_now_ns());
+}
+
+static void ready_check(struct parent *parent)
+{
+    if (!readiness_check(&parent->readiness))
+        return;
+    log_info("ready: UDP port %u, %zu rules, %zu peers", parent->kept.tunnel_port, parent->config->rule_count,
+             parent->config->wgconf->peer_count);
+    notify_send(parent->config->notify, "READY=1\nSTATUS=Running");
+}
+
+/* A rule that cannot be had is the end at start-up, when its operator is there to see; later it is reported and the rest goes on. */
+static void rule_failed(struct parent_child *child, const struct rule *rule, const struct ipc_result *result)
+{
+    char text[RULE_TEXT_MAX];
+    log_error("rule --%s %s: %s port %u: %s", rule_direction_name(rule->direction), rule_format(rule, text),
+              rule_protocol_name(rule->protocol), rule->listen_port,
+              result->text[0] ? result->text : "refused without a reason");
+    if (!child->parent->readiness.reached)
+        parent_fail(child->parent);
+}
+
+static void rule_result(struct parent_child *child, uint32_t rule_id, const struct ipc_result *result)
+{
+    struct parent *parent = child->parent;
+    const struct rule *rule = &parent->config->rules[rule_id - 1];
+    if (result->result != IPC_OK)
+        rule_failed(child, rule, result);
+    else if (child->role == IPC_PROXYD)
+        readiness_rule_bound(&parent->readiness, rule_id - 1);
+}
+
+static void result(struct parent_child *child, uint32_t request, const struct ipc_result *message)
+{
+    struct parent *parent = child->parent;
+    bool ok = message->result == IPC_OK;
+    if (request >= 1 && request <= parent->config->rule_count) {
+        rule_result(child, request, message);
+    } else if (request == PARENT_REQUEST_BIND && child->role == IPC_PROXYD && !ok) {
+        log_error("tunnel: UDP port %u: %s", parent->config->wgconf->listen_port, message->text);
+        parent_fail(parent);
+    } else if (request == PARENT_REQUEST_PEERS && child->role == IPC_CTLD) {
+        if (ok)
+            readiness_peers(&parent->readiness);
+        else
+            log_error("peers of the configuration: %s", message->text);
+    } else if (request != 0) {
+        parent_misbehaved(child, "RESULT of a request that was not made");
+    } else {
+        log_warn("%s: %s", child->name, message->text);
+    }
+}
+
+/* A socket is kept only for a port that an egress rule names. */
+static bool egress_port_known(const struct parent_config *config, enum rule_protocol protocol, uint16_t port)
+{
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct rule *rule = &config->rules[i];
+        if (rule->direction == RULE_EGRESS && rule->protocol == protocol && rule->listen_port == port)
+            return true;
+    }
+    return false;
+}
+
+static void keep(struct parent_child *child, enum rule_protocol protocol, uint16_t port, int *fd)
+{
+    if (!egress_port_known(child->parent->config, protocol, port)) {
+        parent_misbehaved(child, "socket of a port that no rule names");
+        return;
+    }
+    int err = kept_put(&child->parent->kept, protocol, port, fd);
+    if (err == NX_EPROTO)
+        parent_misbehaved(child, "socket that is not bound to its port");
+    else if (err)
+        log_warn("%s port %u will not survive a restart of %s: %s", rule_protocol_name(protocol), port,
+                 child->name, nx_strerror(err));
+}
+
+static void tunnel_bound(struct parent_child *child, uint32_t request, struct ipc_tunnel_bound *message)
+{
+    struct parent *parent = child->parent;
+    uint16_t wanted = parent->config->wgconf->listen_port;
+    if (request != PARENT_REQUEST_BIND || (wanted && wanted != message->port) ||
+        kept_put_tunnel(&parent->kept, message->port, &message->udp4, &message->udp6)) {
+        parent_misbehaved(child, "tunnel sockets that were not asked for, or not bound to their port");
+        return;
+    }
+    log_debug("the tunnel has UDP port %u, IPv4%s", message->port,
+              parent->kept.tunnel6 >= 0 ? " and IPv6" : " only");
+    uint64_t now_ns = clock_now_ns();
+    supervisor_gate_open(&parent->supervisor, IPC_TUNNELD, now_ns);
+    supervisor_gate_open(&parent->supervisor, IPC_CTLD, now_ns);
+}
+
+static void tunnel_ready(struct parent_child *child, const struct ipc_tunnel_ready *message)
+{
+    if (sodium_memcmp(message->public_key, vault_public_key(child->parent->config->vault), KEY_BYTES) != 0) {
+        parent_misbehaved(child, "TUNNEL_READY with another public key");
+        return;
+    }
+    readiness_tunnel(&child->parent->readiness);
+}
+
+void report_message(struct ipc_link *link, struct ipc_message *message, void *arg)
+{
+    (void)link;
+    struct parent_child *child = arg;
+    struct parent *parent = child->parent;
+    union ipc_body *body = &message->body;
+    switch (message->header.type) {
+    case IPC_MSG_HELLO:
+        hello(child, &body->hello);
+        break;
+    case IPC_MSG_RESULT:
+        result(child, message->header.request, &body->result);
+        break;
+    case IPC_MSG_LISTENER_KEEP:
+        keep(child, RULE_TCP, body->listener_keep.port, &body->listener_keep.fd);
+        break;
+    case IPC_MSG_UDP_KEEP:
+        keep(child, RULE_UDP, body->udp_keep.port, &body->udp_keep.fd);
+        break;
+    case IPC_MSG_TUNNEL_BOUND:
+        tunnel_bound(child, message->header.request, &body->tunnel_bound);
+        break;
+    case IPC_MSG_TUNNEL_READY:
+        tunnel_ready(child, &body->tunnel_ready);
+        break;
+    default: /* the decoder lets nothing else through */
+        parent_misbehaved(child, "a message that the parent takes no part in");
+        break;
+    }
+    ready_check(parent);
+    parent_settle(parent);
+}
