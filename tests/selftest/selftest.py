@@ -1,0 +1,91 @@
+"""Runs one act inside one sandboxed process and says what came of it."""
+import errno
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+BUILD = Path(os.environ.get("NEXD_BUILD", "build")).resolve()
+HERE = Path(__file__).resolve().parent
+DEADLINE_S = 20  # for one process; it needs a few milliseconds
+
+
+class Process:
+    """A self-test executable with the descriptors that acts.c expects, and its report."""
+
+    def __init__(self, argv, act, link_fd=False, **popen):
+        report_out, report_in = os.pipe()
+        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+        file = os.open("/etc/passwd", os.O_RDONLY)
+        self.link = None
+        fds = [report_in, tcp.fileno(), udp.fileno(), file]
+        environment = {"NEXD_SELFTEST_ACT": act, "NEXD_SELFTEST_FDS": ",".join(map(str, fds))}
+        if link_fd:
+            # A child of nexd finds its parent's link on descriptor 3; a shell puts it there.
+            self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            fds.append(theirs.fileno())
+            argv = ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{theirs.fileno()} {theirs.fileno()}<&-', *argv]
+        self.popen = subprocess.Popen(argv, pass_fds=fds, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE, env=environment, **popen)
+        if link_fd:
+            theirs.close()
+        os.close(report_in)
+        os.close(file)
+        tcp.close()
+        udp.close()
+        self.report = os.fdopen(report_out)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.popen.kill()
+        self.popen.communicate()
+        self.report.close()
+        if self.link:
+            self.link.close()
+
+    def wait_begun(self):
+        """The sandbox is in force and the act has been begun."""
+        assert self.report.readline() == "begin\n", self.popen.communicate(timeout=DEADLINE_S)[1].decode()
+
+    def outcome(self):
+        """'kill', 'ok', the errno's name, or 'replaced' where an execve made another program of it."""
+        errors = self.popen.communicate(timeout=DEADLINE_S)[1].decode()
+        lines = self.report.read().splitlines()
+        assert lines and lines[0] == "begin", f"the act was not reached: {errors} (status {self.popen.returncode})"
+        if self.popen.returncode == -signal.SIGSYS:
+            assert lines == ["begin"]
+            return "kill"
+        assert self.popen.returncode == 0, f"ended with {self.popen.returncode}: {errors}"
+        if len(lines) == 1:
+            return "replaced"
+        if lines[1] == "ok":
+            return "ok"
+        word, number = lines[1].split()
+        assert word == "errno", lines
+        return errno.errorcode[int(number)]
+
+
+def policy_selftest(kind, *options):
+    return [str(BUILD / "tests" / "policy_selftest"), kind, *options]
+
+
+def list_acts():
+    """All acts that acts.c knows."""
+    with Process(policy_selftest("open"), "list") as process:
+        process.popen.communicate(timeout=DEADLINE_S)
+        return process.report.read().split()
+
+
+def expected_table():
+    """{act: {kind: outcome}} of expected.txt."""
+    kinds = ("tunneld", "proxyd", "ctld", "nexd", "open")
+    table = {}
+    for line in (HERE / "expected.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            act, *outcomes = line.split()
+            assert act not in table and len(outcomes) == len(kinds), line
+            table[act] = dict(zip(kinds, outcomes))
+    return table
