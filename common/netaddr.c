@@ -46,7 +46,7 @@ static bool clear_host_bits(struct netaddr *addr, unsigned length)
     return any;
 }
 
-int netprefix_parse(const char *text, bool mask_host_bits, struct netprefix *out)
+int netprefix_parse_own(const char *text, struct netprefix *out)
 {
     char address[NETADDR_TEXT_MAX];
     const char *const slash = strchr(text, '/');
@@ -63,6 +63,15 @@ int netprefix_parse(const char *text, bool mask_host_bits, struct netprefix *out
     if (slash != NULL && text_to_u64(slash + 1, strnlen(slash + 1, 4), 0, length, &length) != NX_OK)
         return NX_EINVAL;
     prefix.length = (uint8_t)length;
+    *out = prefix;
+    return NX_OK;
+}
+
+int netprefix_parse(const char *text, bool mask_host_bits, struct netprefix *out)
+{
+    struct netprefix prefix;
+    if (netprefix_parse_own(text, &prefix) != NX_OK)
+        return NX_EINVAL;
     if (clear_host_bits(&prefix.addr, prefix.length) && !mask_host_bits)
         return NX_EINVAL;
     *out = prefix;

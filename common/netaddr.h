@@ -32,6 +32,9 @@ enum { NETADDR_TEXT_MAX = 46, NETSOCK_TEXT_MAX = 72, NETPREFIX_TEXT_MAX = 50 };
 int netaddr_parse(const char *text, struct netaddr *out);
 /* "ADDR" or "ADDR/LEN"; with `mask_host_bits` false, bits beyond the length are an error (NX_EINVAL). */
 int netprefix_parse(const char *text, bool mask_host_bits, struct netprefix *out);
+/* An interface's own address, "ADDR" or "ADDR/LEN": all bits of the address are kept, so that `out` breaks
+ * the rule at struct netprefix and must not be used with netprefix_contains(). */
+int netprefix_parse_own(const char *text, struct netprefix *out);
 /* "1.2.3.4:5" or "[v6]:5" or "[v6%3]:5"; port 1..65535. */
 int netsock_parse(const char *text, struct netsock *out);
 

@@ -124,12 +124,17 @@ int text_to_u64(const char *text, size_t length, uint64_t min, uint64_t max, uin
     return NX_OK;
 }
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-size_t text_distance(const char *a, const char *b)
+size_t text_distance_nocase(const char *a, const char *b)
 {
     /* Three rows of the table of optimal string alignment: the one before last is needed for swaps. */
     enum { WORD_MAX = 63 };
@@ -141,9 +146,9 @@ size_t text_distance(const char *a, const char *b)
     for (size_t i = 1; i <= a_length; i++) {
         current[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            const size_t replace = previous[j - 1] + (a[i - 1] != b[j - 1]);
+            const size_t replace = previous[j - 1] + (lower(a[i - 1]) != lower(b[j - 1]));
             current[j] = min_size(replace, min_size(previous[j], current[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]))
                 current[j] = min_size(current[j], before[j - 2] + 1);
         }
         size_t *const oldest = before;
@@ -152,11 +157,6 @@ size_t text_distance(const char *a, const char *b)
         current = oldest;
     }
     return previous[b_length];
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 bool text_equal_nocase(const char *text, size_t length, const char *literal)

@@ -24,9 +24,10 @@ char *text_quote(const char *text, char *out, size_t out_size);
  * NX_EINVAL: not a number; NX_ERANGE: outside the limits. `out` is written on success only. */
 int text_to_u64(const char *text, size_t length, uint64_t min, uint64_t max, uint64_t *out);
 
-/* Number of single-character edits (insert, delete, replace, swap of neighbours) between two words, both cut
- * at 63 characters: used to suggest what was meant. */
-size_t text_distance(const char *a, const char *b);
+/* Number of single-character edits (insert, delete, replace, swap of neighbours) that turn one word into the
+ * other, both cut at 63 characters and without regard to the case of ASCII letters: used to suggest what was
+ * meant. */
+size_t text_distance_nocase(const char *a, const char *b);
 
 /* ASCII only, independent of the locale. */
 static inline bool text_is_digit(char c)
