@@ -138,6 +138,26 @@ def test_child_dies_with_its_parent(kind):
         os.close(out)
 
 
+@pytest.mark.parametrize("kind,layer", (("without_landlock", "Landlock"), ("without_seccomp", "seccomp filter [run]")))
+def test_strict_refuses_to_run_without_a_layer_and_names_it(kind, layer):
+    with Process(policy_selftest(kind, "strict"), "read_nothing") as process:
+        _, errors = process.popen.communicate(timeout=selftest.DEADLINE_S)
+        assert process.popen.returncode == 1
+        assert process.report.read() == ""
+        assert errors.decode().count("\n") == 1
+        assert f"sandbox of {kind}: {layer} cannot be put in force" in errors.decode()
+
+
+@pytest.mark.parametrize("kind,layer", (("without_landlock", "Landlock"), ("without_seccomp", "seccomp filter [run]")))
+def test_best_effort_runs_without_a_layer_and_says_so(kind, layer):
+    with Process(policy_selftest(kind, "best-effort"), "clock_gettime") as process:
+        process.wait_begun()
+        _, errors = process.popen.communicate(timeout=selftest.DEADLINE_S)
+        assert process.popen.returncode == 0
+        assert process.report.read() == "ok\n"
+        assert f"running without {layer}" in errors.decode()
+
+
 def test_log_to_a_file_is_not_cut_off(tmp_path):
     """RLIMIT_FSIZE 0 would end a process whose standard error is a file at its first line."""
     with open(tmp_path / "log", "wb") as log:
