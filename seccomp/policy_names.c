@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -135,6 +136,7 @@ static const struct named constants[] = {
     C(F_OFD_SETLK),
     C(FIONBIO),
     C(FIONREAD),
+    C(SIOCGIFINDEX),
     C(TCGETS),
     C(TIOCGWINSZ),
     C(PR_SET_NAME),

@@ -251,6 +251,12 @@ static long act_setsockopt_nodelay(void)
     return setsockopt_int(tcp_fd, IPPROTO_TCP, TCP_NODELAY);
 }
 
+static long act_setsockopt_linger(void)
+{
+    const struct linger now = {.l_onoff = 1};
+    return syscall(SYS_setsockopt, tcp_fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 static long act_setsockopt_mark(void)
 {
     return setsockopt_int(tcp_fd, SOL_SOCKET, SO_MARK);
@@ -447,6 +453,7 @@ static const struct {
     {"listen", act_listen},
     {"sendto_address", act_sendto_address},
     {"setsockopt_nodelay", act_setsockopt_nodelay},
+    {"setsockopt_linger", act_setsockopt_linger},
     {"setsockopt_mark", act_setsockopt_mark},
     {"setsockopt_bindtodevice", act_setsockopt_bindtodevice},
     {"setsockopt_attach_filter", act_setsockopt_attach_filter},
