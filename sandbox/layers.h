@@ -37,7 +37,7 @@ int layer_seccomp(const struct sock_filter *filter, size_t count);
 
 #ifdef NEXD_SELFTEST
 /* Test builds only: performs the act that the environment names, after the sandbox is entered.
- * tests/selftest/acts.c */
+ * tests/selftest/selftest.c */
 void sandbox_selftest(void);
 #endif
 

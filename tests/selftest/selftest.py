@@ -12,7 +12,7 @@ DEADLINE_S = 20  # for one process; it needs a few milliseconds
 
 
 class Process:
-    """A self-test executable with the descriptors that acts.c expects, and its report."""
+    """A self-test executable with the descriptors that selftest.c expects, and its report."""
 
     def __init__(self, argv, act, link_fd=False, **popen):
         report_out, report_in = os.pipe()
@@ -73,7 +73,7 @@ def policy_selftest(kind, *options):
 
 
 def list_acts():
-    """All acts that acts.c knows."""
+    """All acts that the executables know."""
     with Process(policy_selftest("open"), "list") as process:
         process.popen.communicate(timeout=DEADLINE_S)
         return process.report.read().split()
