@@ -40,6 +40,7 @@ enum ipc_fd_kind {
     IPC_FD_UDP_CONNECTED,     /* SOCK_DGRAM, IPv4/IPv6, has a peer */
     IPC_FD_LINK,              /* AF_UNIX SOCK_SEQPACKET, connected */
     IPC_FD_UNIX_LISTENER,     /* AF_UNIX SOCK_STREAM, SO_ACCEPTCONN */
+    IPC_FD_BY_PROTOCOL,       /* TCP or UDP connected, as the ENUM field before it (enum rule_protocol) says */
 };
 enum ipc_outcome {
     IPC_OK = 0,
@@ -217,9 +218,9 @@ enum ipc_outcome {
     F(SOCK, local, 0, 0)
 #define IPC_FIELDS_CONNECTED(F)                                                                              \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
-    F(ENUM, protocol, 1, 2)                                                                                  \
     F(SOCK, dest, 0, 0)                                                                                      \
-    F(FD, fd, IPC_FD_TCP_CONNECTED, 0)
+    F(ENUM, protocol, 1, 2)                                                                                      \
+    F(FD, fd, IPC_FD_BY_PROTOCOL, 0)
 /* The request with this header id is of no use any more; a CONNECTED may still cross it. */
 #define IPC_FIELDS_CONNECT_CANCEL(F) F(U32, request, 1, UINT32_MAX)
 /* Answered by RESOLVED or RESULT. */
