@@ -41,7 +41,7 @@ static bool clear_host_bits(struct netaddr *addr, unsigned length)
                              : first >= length   ? 0
                                                  : (uint8_t)(0xff00U >> (length - first));
         any = any || (addr->bytes[i] & ~keep) != 0;
-        addr->bytes[i] &= keep;
+        addr->bytes[i] = (uint8_t)(addr->bytes[i] & keep);
     }
     return any;
 }
