@@ -58,17 +58,17 @@ static void sibling_down(struct child *child, enum ipc_role peer)
 
 static void link_replace(struct child *child, struct ipc_message *message)
 {
-    enum ipc_role peer = (enum ipc_role)message->body.link.peer;
+    enum ipc_role peer = (enum ipc_role)message->body.sibling.peer;
     struct ipc_link *old = child->links[peer];
     if (peer == child->ops->role ||
-        (old != NULL && message->body.link.generation <= ipc_link_generation(old))) {
+        (old != NULL && message->body.sibling.generation <= ipc_link_generation(old))) {
         log_warn("ignored a link to %s of an older generation", ipc_role_name(peer));
         return;
     }
     sibling_down(child, peer);
-    int fd = message->body.link.fd;
-    message->body.link.fd = -1;
-    child->links[peer] = ipc_link_new(child->base, fd, child->ops->role, peer, message->body.link.generation,
+    int fd = message->body.sibling.fd;
+    message->body.sibling.fd = -1;
+    child->links[peer] = ipc_link_new(child->base, fd, child->ops->role, peer, message->body.sibling.generation,
                                       LINK_QUEUE_MAX, &link_ops, child);
     if (child->links[peer] == NULL)
         log_error("no memory for the link to %s", ipc_role_name(peer));

@@ -75,7 +75,7 @@ enum ipc_outcome {
 /*        NAME              struct ipc_…      number  ways */
 #define IPC_MESSAGES(M)                                                                                      \
     M(HELLO, hello, 1, IPC_TO_PARENT)                                                                        \
-    M(LINK, link, 2, IPC_FROM_PARENT)                                                                        \
+    M(LINK, sibling, 2, IPC_FROM_PARENT)                                                                     \
     M(LINK_DOWN, link_down, 3, IPC_FROM_PARENT)                                                              \
     M(SHUTDOWN, shutdown, 4, IPC_FROM_PARENT)                                                                \
     M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT)                                                              \

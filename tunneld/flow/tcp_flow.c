@@ -446,9 +446,11 @@ static int flow_read(struct tcp_flow *flow)
 {
     size_t turn = 0;
     if (flow->host_ended && flow->readable) {
-        /* After its end of file only a reset can come from the host. */
+        /* After its end of file only a reset can come from the host, and read(2) does not tell. */
+        int error = 0;
+        socklen_t size = sizeof error;
         flow->readable = false;
-        if (recv(flow->fd, scratch, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno != EAGAIN && errno != EINTR)
+        if (getsockopt(flow->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
             return NX_ECLOSED;
     }
     while (flow->readable && flow->established && !flow->host_ended && flow->pcb != NULL) {

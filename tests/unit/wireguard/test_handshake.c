@@ -1,9 +1,8 @@
 /* Two devices meet: both roles, lost messages, both at once, preshared keys, cookies, replays. */
 #include "sim.h"
+#include "suite.h"
 
 #include "common/err.h"
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 START_TEST(first_packet_brings_a_session_up)
@@ -390,12 +389,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("wireguard handshake");
     TCase *tcase = tcase_create("handshake");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, first_packet_brings_a_session_up);
     tcase_add_test(tcase, both_sides_hold_the_same_keys);
     tcase_add_test(tcase, responder_sends_nothing_before_it_is_confirmed);
@@ -410,9 +405,5 @@ int main(void)
     tcase_add_test(tcase, cookie_is_bound_to_the_address);
     tcase_add_test(tcase, flood_brings_load_and_calm_ends_it);
     tcase_add_test(tcase, roaming_follows_only_authentic_messages);
-    suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("wireguard handshake", tcase);
 }
