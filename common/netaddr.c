@@ -37,9 +37,8 @@ static bool clear_host_bits(struct netaddr *addr, unsigned length)
     bool any = false;
     for (unsigned i = 0; i < sizeof(addr->bytes); i++) {
         const unsigned first = i * 8;
-        const uint8_t keep = first + 8 <= length ? 0xff
-                             : first >= length   ? 0
-                                                 : (uint8_t)(0xff00U >> (length - first));
+        const unsigned bits = first + 8 <= length ? 8 : first >= length ? 0 : length - first;
+        const uint8_t keep = (uint8_t)(0xff00U >> bits);
         any = any || (addr->bytes[i] & ~keep) != 0;
         addr->bytes[i] = (uint8_t)(addr->bytes[i] & keep);
     }
