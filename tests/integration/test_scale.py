@@ -1,0 +1,92 @@
+"""Figures of the release build: what flows cost in memory, many at once, and nothing that grows with use."""
+import pytest
+
+from lab import traffic, waiting
+from lab.probe import PROGRAM, Probe, echo_service
+from lab.traffic import LOOPBACK
+
+pytestmark = [pytest.mark.scale,
+              pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not there: build the target probe")]
+
+RULES = {"a_rules": ["--egress", "tcp:8000:{b4}:9000,udp:4242:{b4}:4343"],
+         "b_rules": ["--ingress", "tcp:9000:127.0.0.1:80,udp:4343:127.0.0.1:53"]}
+IDLE_FLOWS = 10000
+BYTES_PER_FLOW = 8192
+SHORT_FLOWS = 100000
+
+
+@pytest.fixture
+def pair(scene):
+    a, b = scene.pair(**RULES)
+    scene.keep(echo_service(b.host, LOOPBACK[4], 80))
+    for end in (a, b):
+        end.host.sysctl("net/ipv4/ip_local_port_range", "10000 65000")
+        end.host.sysctl("net/core/somaxconn", 8192)
+    assert short_flows(a, 16, 64)["errors"] == 0
+    return a, b
+
+
+def short_flows(a, clients, count, seconds=300):
+    probe = Probe(a.host, "crr", LOOPBACK[4], 8000, clients, seconds, count)
+    try:
+        return probe.result(seconds + 10)
+    finally:
+        probe.close()
+
+
+def memory(a, b):
+    """Private bytes of each side, once they no longer change by more than a page or two."""
+    return waiting.unchanged(lambda: tuple(end.private_bytes() >> 14 for end in (a, b)), 0.5, 20, "memory"), \
+        tuple(end.private_bytes() for end in (a, b))
+
+
+def test_given_10000_open_idle_flows_when_memory_is_compared_then_each_side_uses_at_most_8_kb_a_flow(pair, scene):
+    a, b = pair
+    before = memory(a, b)[1]
+    probe = scene.keep(Probe(a.host, "hold", LOOPBACK[4], 8000, IDLE_FLOWS))
+    assert probe.result(120)["open"] == IDLE_FLOWS
+    after = memory(a, b)[1]
+    for side, low, high in zip("ab", before, after):
+        print(f"side {side}: {(high - low) / IDLE_FLOWS:.0f} bytes a flow")
+        assert (high - low) / IDLE_FLOWS <= BYTES_PER_FLOW, f"side {side}: {(high - low) / IDLE_FLOWS:.0f} bytes a flow"
+    probe.proceed()
+    assert probe.result(90)["alive"] == IDLE_FLOWS, "every one of them still carries bytes"
+
+
+def test_given_500_flows_at_once_when_opened_again_and_again_then_none_fails(pair):
+    a, b = pair
+    for _ in range(5):
+        probe = Probe(a.host, "hold", LOOPBACK[4], 8000, 500)
+        assert probe.result(30)["open"] == 500
+        probe.proceed()
+        assert probe.result(30)["alive"] == 500
+        probe.close()
+
+
+def test_given_100000_short_flows_when_they_are_over_then_neither_descriptors_nor_memory_have_grown(pair):
+    a, b = pair
+    descriptors = waiting.unchanged(lambda: (a.descriptors(), b.descriptors()), 0.5, 20, "descriptors")
+    assert short_flows(a, 16, SHORT_FLOWS // 10)["errors"] == 0  # the heap finds its working size
+    before = memory(a, b)[1]
+    result = short_flows(a, 16, SHORT_FLOWS - SHORT_FLOWS // 10)
+    print(f"{result['per_s']:.0f} flows a second")
+    assert result["errors"] == 0 and result["count"] == SHORT_FLOWS - SHORT_FLOWS // 10
+    waiting.until(lambda: (a.descriptors(), b.descriptors()) == descriptors, 90, "descriptors are given back")
+    for side, low, high in zip("ab", before, memory(a, b)[1]):
+        assert high - low < 2 * traffic.MIB, f"side {side} has grown by {high - low} bytes in {SHORT_FLOWS} flows"
+
+
+def test_given_many_flows_that_were_closed_when_memory_is_compared_then_most_of_it_is_given_back(pair, scene):
+    a, b = pair
+    descriptors = (a.descriptors(), b.descriptors())
+    before = memory(a, b)[1]
+    probe = scene.keep(Probe(a.host, "hold", LOOPBACK[4], 8000, 5000))
+    assert probe.result(120)["open"] == 5000
+    during = memory(a, b)[1]
+    probe.close()
+    waiting.until(lambda: (a.descriptors(), b.descriptors()) == descriptors, 90, "descriptors are given back")
+    after = waiting.until(
+        lambda: (now := memory(a, b)[1]) and all(n - l <= (d - l) * 0.6 + traffic.MIB
+                                                 for n, l, d in zip(now, before, during)) and now,
+        90, "memory is given back", every=1)
+    print("bytes before, during, after:", before, during, after)
