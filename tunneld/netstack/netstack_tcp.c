@@ -146,7 +146,9 @@ static uint16_t port_choose(const ip_addr_t *local, const ip_addr_t *remote, uin
 {
     for (unsigned i = 0; i < PORT_TRIES; i++) {
         uint16_t port = (uint16_t)(PORT_FIRST + netstack_random() % PORT_COUNT);
-        if (netstack_pcb_find(local, port, remote, remote_port) == NULL && listener_find(port) == NULL)
+        /* Towards ourselves, both ends of an old connection are here. */
+        if (netstack_pcb_find(local, port, remote, remote_port) == NULL && listener_find(port) == NULL &&
+            netstack_pcb_find(remote, remote_port, local, port) == NULL)
             return port;
     }
     return 0;
