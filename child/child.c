@@ -217,6 +217,7 @@ static void loop_run(struct child *child)
 int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
 {
     struct child child = {.ops = ops, .arg = arg, .status = 1};
+    bool set_up = false;
     enum sandbox_mode mode = arguments_read(argc, argv, ops->name);
     (void)sandbox_start(ops->sandbox, mode);
     (void)prctl(PR_SET_NAME, ops->name);
@@ -233,6 +234,7 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
         log_error("descriptor %d is no link to a parent: this program is started by nexd", CHILD_PARENT_FD);
         goto out;
     }
+    set_up = true;
     if (ops->setup != NULL && ops->setup(&child, arg) != 0)
         goto out;
     (void)sandbox_enter(ops->sandbox, mode);
@@ -245,6 +247,8 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
         loop_run(&child);
     (void)ipc_link_flush(child.links[IPC_PARENT], LAST_WORDS_MS);
 out:
+    if (set_up && ops->teardown != NULL)
+        ops->teardown(&child, arg);
     for (int role = IPC_PARENT; role <= IPC_CTLD; role++) {
         ipc_link_free(child.links[role]);
         child.links[role] = NULL;

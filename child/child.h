@@ -32,6 +32,9 @@ struct child_ops {
     bool (*on_turn)(struct child *child, void *arg);
     /* SHUTDOWN came: finish and call child_exit(); it is called for you after grace_ms. May be NULL: exit at once. */
     void (*on_shutdown)(struct child *child, uint32_t grace_ms, void *arg);
+    /* The loop is over: free what `setup` made, while its event base is still there. Called once if `setup` was.
+     * May be NULL. */
+    void (*teardown)(struct child *child, void *arg);
 };
 
 /* Runs a child; returns its exit status. `argc`/`argv` are used for the process title and the --log-level=, --sandbox= options

@@ -78,7 +78,7 @@ enum ipc_outcome {
     M(LINK, sibling, 2, IPC_FROM_PARENT)                                                                     \
     M(LINK_DOWN, link_down, 3, IPC_FROM_PARENT)                                                              \
     M(SHUTDOWN, shutdown, 4, IPC_FROM_PARENT)                                                                \
-    M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT)                                                              \
+    M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT | IPC_C_P)                                                  \
     M(RESULT, result, 6,                                                                                     \
       IPC_TO_PARENT | IPC_C_T | IPC_T_C | IPC_C_X | IPC_X_C | IPC_X_T | IPC_T_X | IPC_FROM_PARENT)           \
     M(TUNNEL_CONFIG, tunnel_config, 10, IPC_P_T)                                                             \
@@ -127,6 +127,7 @@ enum ipc_outcome {
     F(U32, generation, 1, UINT32_MAX)
 /* Close flows properly and exit within grace_ms. */
 #define IPC_FIELDS_SHUTDOWN(F)  F(U32, grace_ms, 0, 3600000)
+/* From ctld: a wish of the operator's, answered by RESULT once all processes have been told. */
 #define IPC_FIELDS_LOG_LEVEL(F) F(ENUM, level, 0, 4)
 /* Answer to a request that has no answer of its own, or its failure. */
 #define IPC_FIELDS_RESULT(F)                                                                                 \

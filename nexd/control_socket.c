@@ -1,6 +1,6 @@
-/* bind(2) makes the file with the rights that the umask leaves, so the umask is 0177 around it: there is no moment
- * at which another user could connect. Whether an existing socket is stale is found out by connecting to it: ECONNREFUSED means
- * that its listener is gone. */
+/* bind(2) makes the file with the rights that the umask leaves, so the umask is 0177 around it: there is no
+ * moment at which another user could connect. Whether an existing socket is stale is found out by connecting
+ * to it: ECONNREFUSED means that its listener is gone. */
 #include "nexd/control_socket.h"
 
 #include "common/err.h"

@@ -1,7 +1,7 @@
 /* The listening control socket: made by the parent, served by ctld. Only the parent process.
  *
- * The file is of mode 0600 from its first moment. A stale socket file, one that nobody listens on, is replaced; one that is
- * answered, and anything that is not a socket, is an error. */
+ * The file is of mode 0600 from its first moment. A stale socket file, one that nobody listens on, is
+ * replaced; one that is answered, and anything that is not a socket, is an error. */
 #ifndef NEXD_NEXD_CONTROL_SOCKET_H
 #define NEXD_NEXD_CONTROL_SOCKET_H
 
@@ -18,9 +18,9 @@ struct control_socket {
     ino_t inode;
 };
 
-/* Binds and listens at `path`. With `make_folder` the socket's own folder is made, mode 0700, when it is missing.
- * On error returns NX_ERANGE (path too long), NX_EEXIST (in use, or no socket) or NX_ESYS, and `error`
- * (CONTROL_SOCKET_ERROR_MAX bytes) holds one line that names the path. */
+/* Binds and listens at `path`. With `make_folder` the socket's own folder is made, mode 0700, when it is
+ * missing. On error returns NX_ERANGE (path too long), NX_EEXIST (in use, or no socket) or NX_ESYS, and
+ * `error` (CONTROL_SOCKET_ERROR_MAX bytes) holds one line that names the path. */
 int control_socket_open(const char *path, bool make_folder, struct control_socket *out, char *error);
 /* Closes, and removes the file if it is still the one that we made. */
 void control_socket_close(struct control_socket *socket);

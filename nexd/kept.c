@@ -1,5 +1,5 @@
-/* A descriptor that proxyd hands up is believed only after its own address says the same port as the message: a
- * proxyd that was taken over cannot plant another socket under a rule's port. */
+/* A descriptor that proxyd hands up is believed only after its own address says the same port as the message:
+ * a proxyd that was taken over cannot plant another socket under a rule's port. */
 #include "nexd/kept.h"
 
 #include "common/array.h"

@@ -1,5 +1,5 @@
-/* Sockets that outlive the child which made them: egress listeners, egress UDP sockets and the tunnel's own UDP
- * sockets. proxyd makes them and gives the parent a duplicate; a restarted child gets them again, so no
+/* Sockets that outlive the child which made them: egress listeners, egress UDP sockets and the tunnel's own
+ * UDP sockets. proxyd makes them and gives the parent a duplicate; a restarted child gets them again, so no
  * queued connection, port or NAT mapping is lost. Only the parent process. */
 #ifndef NEXD_NEXD_KEPT_H
 #define NEXD_NEXD_KEPT_H
@@ -24,8 +24,8 @@ void kept_init(struct kept *kept);
 /* Closes everything. */
 void kept_free(struct kept *kept);
 
-/* Keeps the socket of an egress port, replacing an older one of that port and protocol. Takes *fd over (sets it to
- * -1) on NX_OK. NX_EPROTO: the descriptor is not bound to that port; NX_ENOMEM. */
+/* Keeps the socket of an egress port, replacing an older one of that port and protocol. Takes *fd over (sets
+ * it to -1) on NX_OK. NX_EPROTO: the descriptor is not bound to that port; NX_ENOMEM. */
 int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, int *fd);
 /* Keeps the tunnel's sockets, likewise; *udp6 may be -1. NX_EEXIST: there are some already. */
 int kept_put_tunnel(struct kept *kept, uint16_t port, int *udp4, int *udp6);

@@ -1,5 +1,5 @@
-/* The socket is connected once, at start, while socket(2) and paths are still open to us; later only send(2) is
- * needed. */
+/* The socket is connected once, at start, while socket(2) and paths are still open to us; later only send(2)
+ * is needed. */
 #include "nexd/notify.h"
 
 #include "common/clock.h"

@@ -1,8 +1,9 @@
 /* The parent's life: one loop, woken by signals, by the children's links and by one timer.
  *
- * Whatever happens is reported to the supervisor, which answers with actions (parent_settle carries them out). Signals
- * arrive through libevent, outside of handlers; SIGCHLD reaps whatever has ended, orphans that were handed to us as
- * process 1 included. The first fatal cause decides the exit status; the loop ends when no child is left. */
+ * Whatever happens is reported to the supervisor, which answers with actions (parent_settle carries them
+ * out). Signals arrive through libevent, outside of handlers; SIGCHLD reaps whatever has ended, orphans that
+ * were handed to us as process 1 included. The first fatal cause decides the exit status; the loop ends when
+ * no child is left. */
 #include "nexd/parent.h"
 
 #include "common/clock.h"
@@ -260,8 +261,9 @@ static int children_find(struct parent *parent)
         *child = (struct parent_child){
             .parent = parent, .role = (enum ipc_role)(IPC_TUNNELD + i), .name = names[i]};
         if (program_find(child->name, child->path)) {
-            log_error("program \"%s\" is missing or not executable at %s (%m): the installation is incomplete",
-                      child->name, child->path);
+            log_error(
+                "program \"%s\" is missing or not executable at %s (%m): the installation is incomplete",
+                child->name, child->path);
             return NX_ENOENT;
         }
     }

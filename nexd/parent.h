@@ -1,5 +1,6 @@
 /* The parent process: starts the children, gives them what they need, keeps what must survive them, and ends
- * everything in order. parent.c is its life, provision.c what it tells the children, reports.c what it hears from them. */
+ * everything in order. parent.c is its life, provision.c what it tells the children, reports.c what it hears
+ * from them. */
 #ifndef NEXD_NEXD_PARENT_H
 #define NEXD_NEXD_PARENT_H
 
@@ -29,11 +30,12 @@ enum parent_request {
     PARENT_REQUEST_PEERS,
 };
 
-/* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run(). */
+/* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run().
+ */
 struct parent_config {
     const struct rule *rules;
     size_t rule_count;
-    struct wgconf *wgconf;     /* its secrets already moved into `vault` */
+    struct wgconf *wgconf; /* its secrets already moved into `vault` */
     struct vault *vault;
     const struct control_socket *control; /* fd -1 = none */
     const struct notify *notify;
@@ -65,21 +67,23 @@ struct parent {
     bool draining;
 };
 
-/* Runs until everything has ended; returns the exit status. Signals that it handles should be blocked by the caller since
- * the program's start; they are unblocked here. */
+/* Runs until everything has ended; returns the exit status. Signals that it handles should be blocked by the
+ * caller since the program's start; they are unblocked here. */
 int parent_run(const struct parent_config *config);
 
 /* -- Between parent.c, provision.c and reports.c -- */
 
 struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role);
-/* Carries out what the supervisor wants done, and sets the timer anew. Call after each event reported to it. */
+/* Carries out what the supervisor wants done, and sets the timer anew. Call after each event reported to it.
+ */
 void parent_settle(struct parent *parent);
 /* The cause has been logged: stop everything, exit status 1. */
 void parent_fail(struct parent *parent);
 /* `why`: what it did wrong; logged, then the process is killed and restarted. */
 void parent_misbehaved(struct parent_child *child, const char *why);
 
-/* provision.c: all messages that a child is configured with, in order. The number of them is what its link must be able to queue. */
+/* provision.c: all messages that a child is configured with, in order. The number of them is what its link
+ * must be able to queue. */
 void provision_child(struct parent_child *child);
 size_t provision_messages_max(const struct parent_config *config);
 /* Joins two children by a new link. */

@@ -1,9 +1,9 @@
 /* fork, put three descriptors in order, exec.
  *
- * Between fork and exec only async-signal-safe calls are made. Everything the new program is given is prepared before the fork; a
- * close-on-exec pipe tells the parent whether exec took place, and otherwise its errno: so a missing or
- * broken executable is reported with its cause, not as a child that died. Signals are held back over the fork, so that no handler of
- * ours ever runs in the new process. */
+ * Between fork and exec only async-signal-safe calls are made. Everything the new program is given is
+ * prepared before the fork; a close-on-exec pipe tells the parent whether exec took place, and otherwise its
+ * errno: so a missing or broken executable is reported with its cause, not as a child that died. Signals are
+ * held back over the fork, so that no handler of ours ever runs in the new process. */
 #include "nexd/program.h"
 
 #include "child/child.h"
@@ -128,7 +128,7 @@ pid_t program_start(const char *path, const char *name, int link_fd, enum log_le
 {
     char title[OPTION_MAX], level_option[OPTION_MAX], sandbox_option[OPTION_MAX];
     snprintf(title, sizeof title, "nexd-%s", name);
-    snprintf(level_option, sizeof level_option, "--log-level=%s", log_level_name(level));
+    snprintf(level_option, sizeof level_option, "--log-level=%d", (int)level);
     snprintf(sandbox_option, sizeof sandbox_option, "--sandbox=%s",
              mode == SANDBOX_STRICT ? "strict" : "best-effort");
     char *argv[] = {title, level_option, sandbox_option, NULL};

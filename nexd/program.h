@@ -1,7 +1,7 @@
 /* Where the children's executables are, and how one is started.
  *
- * They stand in a folder whose place relative to nexd's own is fixed when the build is configured: one for the build
- * tree, one below an install prefix. Only the parent process. */
+ * They stand in a folder whose place relative to nexd's own is fixed when the build is configured: one for
+ * the build tree, one below an install prefix. Only the parent process. */
 #ifndef NEXD_NEXD_PROGRAM_H
 #define NEXD_NEXD_PROGRAM_H
 
@@ -11,14 +11,14 @@
 #include <limits.h>
 #include <sys/types.h>
 
-/* Path of the child's executable into `path` (PATH_MAX bytes). NX_OK; NX_ENOENT: not there or not executable (`path` says where it was
- * looked for); NX_ESYS or NX_ERANGE: the own executable's place cannot be read. */
+/* Path of the child's executable into `path` (PATH_MAX bytes). NX_OK; NX_ENOENT: not there or not executable
+ * (`path` says where it was looked for); NX_ESYS or NX_ERANGE: the own executable's place cannot be read. */
 int program_find(const char *name, char *path);
 
-/* Starts `path` with `link_fd` as its descriptor 3, /dev/null as standard input, standard output and error as ours,
- * and every other descriptor closed; default signals; an environment of nothing but what a sanitizer build needs; argv
- * carries --log-level= and --sandbox=. The process dies with this one. `link_fd` stays the caller's.
- * Returns the process id, or NX_ESYS (errno: also what exec itself answered). */
+/* Starts `path` with `link_fd` as its descriptor 3, /dev/null as standard input, standard output and error as
+ * ours, and every other descriptor closed; default signals; an environment of nothing but what a sanitizer
+ * build needs; argv carries --log-level= and --sandbox=. The process dies with this one. `link_fd` stays the
+ * caller's. Returns the process id, or NX_ESYS (errno: also what exec itself answered). */
 pid_t program_start(const char *path, const char *name, int link_fd, enum log_level level,
                     enum sandbox_mode mode);
 

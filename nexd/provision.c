@@ -4,8 +4,9 @@
  * tunneld: key, addresses, the tunnel's sockets, preshared keys, rules.
  * ctld:    the device's public side, rules, peers of the configuration, the control socket.
  *
- * Only tunneld is ever sent a secret. A link's queue has room for all of it (provision_messages_max), so that nothing
- * here waits; a send that fails nevertheless means that the process is gone or stuck, and it is given up. */
+ * Only tunneld is ever sent a secret. A link's queue has room for all of it (provision_messages_max), so that
+ * nothing here waits; a send that fails nevertheless means that the process is gone or stuck, and it is given
+ * up. */
 #include "nexd/parent.h"
 
 #include "common/err.h"
@@ -151,7 +152,7 @@ void provision_child(struct parent_child *child)
 static void send_link(struct parent *parent, enum ipc_role to, enum ipc_role peer, uint32_t generation,
                       int fd)
 {
-    const struct ipc_link message = {.peer = (uint8_t)peer, .generation = generation, .fd = fd};
+    const struct ipc_sibling message = {.peer = (uint8_t)peer, .generation = generation, .fd = fd};
     struct parent_child *child = parent_child_of(parent, to);
     int err = NX_OK;
     send_one(child, &err, IPC_MSG_LINK, 0, &message);

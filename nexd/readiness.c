@@ -1,5 +1,5 @@
-/* Ready is reached once and announced once; a child that is restarted later does not make the service unready, since
- * the others go on serving. */
+/* Ready is reached once and announced once; a child that is restarted later does not make the service
+ * unready, since the others go on serving. */
 #include "nexd/readiness.h"
 
 #include "common/err.h"

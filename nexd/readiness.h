@@ -1,5 +1,6 @@
-/* What is still missing before the program may call itself ready: every rule in force at proxyd (bound), the tunnel's
- * sockets and keys in place, the peers known to the tunnel. Pure bookkeeping; only the parent process. */
+/* What is still missing before the program may call itself ready: every rule in force at proxyd (bound), the
+ * tunnel's sockets and keys in place, the peers known to the tunnel. Pure bookkeeping; only the parent
+ * process. */
 #ifndef NEXD_NEXD_READINESS_H
 #define NEXD_NEXD_READINESS_H
 

@@ -1,5 +1,5 @@
-/* What the children say to the parent. Each message is judged by who sent it and whether it was asked for; a child that
- * says something it has no business to say is killed and restarted. */
+/* What the children say to the parent. Each message is judged by who sent it and whether it was asked for; a
+ * child that says something it has no business to say is killed and restarted. */
 #include "nexd/parent.h"
 
 #include "common/clock.h"
@@ -28,7 +28,8 @@ static void ready_check(struct parent *parent)
     notify_send(parent->config->notify, "READY=1\nSTATUS=Running");
 }
 
-/* A rule that cannot be had is the end at start-up, when its operator is there to see; later it is reported and the rest goes on. */
+/* A rule that cannot be had is the end at start-up, when its operator is there to see; later it is reported
+ * and the rest goes on. */
 static void rule_failed(struct parent_child *child, const struct rule *rule, const struct ipc_result *result)
 {
     char text[RULE_TEXT_MAX];
@@ -120,6 +121,17 @@ static void tunnel_ready(struct parent_child *child, const struct ipc_tunnel_rea
     readiness_tunnel(&child->parent->readiness);
 }
 
+/* An operator's wish through ctld: for every process, and for those started later. */
+static void log_level(struct parent_child *child, uint32_t request, const struct ipc_log_level *message)
+{
+    log_set_level((enum log_level)message->level);
+    for (size_t i = 0; i < SUPERVISOR_CHILDREN; i++)
+        ipc_send(child->parent->children[i].link, IPC_MSG_LOG_LEVEL, 0, message);
+    const struct ipc_result done = {.result = IPC_OK};
+    if (request)
+        ipc_send(child->link, IPC_MSG_RESULT, request, &done);
+}
+
 void report_message(struct ipc_link *link, struct ipc_message *message, void *arg)
 {
     (void)link;
@@ -144,6 +156,9 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         break;
     case IPC_MSG_TUNNEL_READY:
         tunnel_ready(child, &body->tunnel_ready);
+        break;
+    case IPC_MSG_LOG_LEVEL:
+        log_level(child, message->header.request, &body->log_level);
         break;
     default: /* the decoder lets nothing else through */
         parent_misbehaved(child, "a message that the parent takes no part in");

@@ -8,15 +8,16 @@
  *      no HELLO in time ▼          │ exit                       ▼ misbehaved, stop
  *                    STOPPING ─────┴──────────────────────── STOPPING
  *
- * While everything stops, an exit leads to STOPPED instead of BACKOFF; when all are STOPPED the machine is done.
+ * While everything stops, an exit leads to STOPPED instead of BACKOFF; when all are STOPPED the machine is
+ * done.
  *
  * The children are started side by side: none of them does anything before it is configured. What order
  * there must be is kept by gates and by the rule that a link joins READY children only: proxyd binds the
  * tunnel's sockets, which opens tunneld's gate; a child has its whole configuration before its first link.
  *
- * A link between two siblings has a generation, fresh for each socket pair. When one side ends, or is given up, the other is
- * told at once, and the pair is linked anew when both are READY again; so at most one generation of a pair
- * is alive at any time. */
+ * A link between two siblings has a generation, fresh for each socket pair. When one side ends, or is given
+ * up, the other is told at once, and the pair is linked anew when both are READY again; so at most one
+ * generation of a pair is alive at any time. */
 #include "nexd/supervisor.h"
 
 #include "common/clock.h"
@@ -172,7 +173,7 @@ static void child_back_off(struct supervisor_child *child, uint64_t now_ns)
     child->state = SUPERVISOR_BACKOFF;
     child->deadline_ns = now_ns + child->backoff_ms * NS_PER_MS;
     child->backoff_ms = child->backoff_ms >= SUPERVISOR_BACKOFF_MAX_MS / 2 ? SUPERVISOR_BACKOFF_MAX_MS
-                                                                          : child->backoff_ms * 2;
+                                                                           : child->backoff_ms * 2;
 }
 
 void supervisor_exited(struct supervisor *s, enum ipc_role role, uint64_t now_ns)
@@ -203,8 +204,8 @@ static void children_end(struct supervisor *s, bool kill, uint32_t grace_ms)
         if (kill)
             act_on(s, SUPERVISOR_KILL, role);
         else if (child->state != SUPERVISOR_STOPPING)
-            act(s, (struct supervisor_action){
-                       .kind = SUPERVISOR_SHUTDOWN, .child = role, .grace_ms = grace_ms});
+            act(s,
+                (struct supervisor_action){.kind = SUPERVISOR_SHUTDOWN, .child = role, .grace_ms = grace_ms});
         child->state = SUPERVISOR_STOPPING;
     }
 }

@@ -1,8 +1,9 @@
 /* The order of start, restart and stop of the three children, as a state machine without I/O.
  *
- * The owner reports what happened (supervisor_hello, supervisor_exited, …) with the time it happened at, then carries out,
- * in order, the actions that supervisor_next_action() hands back. The machine decides everything about order
- * and time, so that tests run it on a simulated clock. Only the parent process uses it. See supervisor.c for the states. */
+ * The owner reports what happened (supervisor_hello, supervisor_exited, …) with the time it happened at, then
+ * carries out, in order, the actions that supervisor_next_action() hands back. The machine decides everything
+ * about order and time, so that tests run it on a simulated clock. Only the parent process uses it. See
+ * supervisor.c for the states. */
 #ifndef NEXD_NEXD_SUPERVISOR_H
 #define NEXD_NEXD_SUPERVISOR_H
 
@@ -33,9 +34,11 @@ enum supervisor_state {
 enum supervisor_action_kind {
     SUPERVISOR_SPAWN,      /* start `child` with a fresh parent link */
     SUPERVISOR_CONFIGURE,  /* send `child` all it needs; comes before any LINK to it, once a process */
-    SUPERVISOR_LINK,       /* make a socket pair; LINK `generation` to `child` (for `peer`) and to `peer` (for `child`) */
+    SUPERVISOR_LINK,       /* make a socket pair; LINK `generation` to `child` (for `peer`) and to `peer` (for
+                              `child`) */
     SUPERVISOR_LINK_DOWN,  /* send `child` LINK_DOWN for `peer`, `generation` */
-    SUPERVISOR_DISCONNECT, /* drop the parent link of `child`; nothing more is heard from or said to that process */
+    SUPERVISOR_DISCONNECT, /* drop the parent link of `child`; nothing more is heard from or said to that
+                              process */
     SUPERVISOR_KILL,       /* SIGKILL `child` */
     SUPERVISOR_SHUTDOWN,   /* send `child` SHUTDOWN with `grace_ms` */
     SUPERVISOR_DONE,       /* every child has ended: exit with `status` */
@@ -51,13 +54,13 @@ struct supervisor_action {
 
 struct supervisor_child {
     enum supervisor_state state;
-    bool gate_open;         /* it may be configured */
-    bool was_greeted;       /* some process of this child has said HELLO */
-    uint64_t deadline_ns;   /* STARTING: HELLO must come; BACKOFF: next start; otherwise unused */
-    bool was_ready;         /* the present, or last, process has been READY … */
+    bool gate_open;          /* it may be configured */
+    bool was_greeted;        /* some process of this child has said HELLO */
+    uint64_t deadline_ns;    /* STARTING: HELLO must come; BACKOFF: next start; otherwise unused */
+    bool was_ready;          /* the present, or last, process has been READY … */
     uint64_t ready_since_ns; /* … since then */
-    uint32_t backoff_ms;    /* delay before the next restart */
-    uint32_t starts;        /* processes started so far */
+    uint32_t backoff_ms;     /* delay before the next restart */
+    uint32_t starts;         /* processes started so far */
 };
 
 struct supervisor {
@@ -74,8 +77,8 @@ struct supervisor {
 /* All children STOPPED, gates closed. */
 void supervisor_init(struct supervisor *s);
 
-/* -- Events. `role` is IPC_TUNNELD, IPC_PROXYD or IPC_CTLD. Events that make no sense in the child's present state (a
- * late HELLO of a killed process) change nothing. -- */
+/* -- Events. `role` is IPC_TUNNELD, IPC_PROXYD or IPC_CTLD. Events that make no sense in the child's present
+ * state (a late HELLO of a killed process) change nothing. -- */
 
 /* Starts all children, side by side. Once. */
 void supervisor_start(struct supervisor *s, uint64_t now_ns);
@@ -83,13 +86,13 @@ void supervisor_start(struct supervisor *s, uint64_t now_ns);
 void supervisor_gate_open(struct supervisor *s, enum ipc_role role, uint64_t now_ns);
 /* A valid HELLO. A second one from the same process is misbehaviour. */
 void supervisor_hello(struct supervisor *s, enum ipc_role role, uint64_t now_ns);
-/* The process has been reaped, or could not be started. Before the child's first HELLO ever this is fatal: the
- * machine stops with status 1. */
+/* The process has been reaped, or could not be started. Before the child's first HELLO ever this is fatal:
+ * the machine stops with status 1. */
 void supervisor_exited(struct supervisor *s, enum ipc_role role, uint64_t now_ns);
 /* The process closed its parent link or broke the protocol: it is killed, then restarted. */
 void supervisor_misbehaved(struct supervisor *s, enum ipc_role role, uint64_t now_ns);
-/* End everything. The first call's `status` is the one that counts; the children get `grace_ms` to end by themselves.
- * A second call kills at once. */
+/* End everything. The first call's `status` is the one that counts; the children get `grace_ms` to end by
+ * themselves. A second call kills at once. */
 void supervisor_stop(struct supervisor *s, int status, uint32_t grace_ms, uint64_t now_ns);
 /* Time has passed. */
 void supervisor_run(struct supervisor *s, uint64_t now_ns);

@@ -1,5 +1,5 @@
-/* One guarded allocation (libsodium's sodium_malloc: guard pages, mlock where RLIMIT_MEMLOCK admits it, canary,
- * wiped on free), opened for reading around each copy and closed again. */
+/* One guarded allocation (libsodium's sodium_malloc: guard pages, mlock where RLIMIT_MEMLOCK admits it,
+ * canary, wiped on free), opened for reading around each copy and closed again. */
 #include "nexd/vault.h"
 
 #include "common/err.h"

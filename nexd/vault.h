@@ -1,7 +1,8 @@
 /* The tunnel's secrets, kept for as long as a restarted tunneld may need them again.
  *
  * The private key and the preshared keys lie in memory that is locked (not swapped), left out of core files,
- * fenced by guard pages, and without access rights except while a message is being made from it. Only the parent process. */
+ * fenced by guard pages, and without access rights except while a message is being made from it. Only the
+ * parent process. */
 #ifndef NEXD_NEXD_VAULT_H
 #define NEXD_NEXD_VAULT_H
 

@@ -1,0 +1,223 @@
+/* One function a method, in a table. Every result is a JSON string, even where its content is JSON: that is
+ * the protocol. Texts of errors are those that clients of this protocol know. */
+#include "ctld/control_methods.h"
+
+#include "common/err.h"
+#include "common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RULES_TEXT_MAX = 4 << 20, PEERS_TEXT_MAX = 4 << 20 };
+
+static void answer_text(struct control_call *call, const char *text)
+{
+    control_answer(call, text, strlen(text));
+}
+
+/* Answers with what was written, or with its failure, and frees it. */
+static void answer_built(struct control_call *call, struct jsonrpc_text *text)
+{
+    if (text->failed)
+        control_refuse(call, "the answer does not fit into memory");
+    else
+        control_answer(call, text->length ? text->data : "", text->length);
+    jsonrpc_text_free(text);
+}
+
+/* Starting until the tunnel has its configuration and its peers for the first time. */
+static void status(struct control_methods *methods, struct control_call *call)
+{
+    bool running = methods->device->known && peers_synced(methods->peers);
+    answer_text(call, running ? "Status: Running\n" : "Status: Starting\n");
+}
+
+static void version(struct control_methods *methods, struct control_call *call)
+{
+    (void)methods;
+    answer_text(call, NEXD_VERSION);
+}
+
+static void tunnel_ipv4(struct control_methods *methods, struct control_call *call)
+{
+    char text[NETADDR_TEXT_MAX];
+    answer_text(call, device_address(methods->device, NETADDR_V4, text));
+}
+
+static void tunnel_ipv6(struct control_methods *methods, struct control_call *call)
+{
+    char text[NETADDR_TEXT_MAX];
+    answer_text(call, device_address(methods->device, NETADDR_V6, text));
+}
+
+static void proxy_list(struct control_methods *methods, struct control_call *call)
+{
+    struct jsonrpc_text text;
+    jsonrpc_text_init(&text, RULES_TEXT_MAX);
+    for (size_t i = 0; i < methods->device->rule_count; i++) {
+        const struct rule *rule = &methods->device->rules[i].rule;
+        char line[RULE_TEXT_MAX];
+        jsonrpc_putf(&text, "--%s %s\n", rule_direction_name(rule->direction), rule_format(rule, line));
+    }
+    answer_built(call, &text);
+}
+
+/* -- Peers: answered when tunneld has reported. -- */
+
+static void put_peer(struct jsonrpc_text *text, const struct peer *peer, uint64_t wall_s)
+{
+    const struct peer_status *status = &peer->status;
+    char key[KEY_TEXT_MAX], endpoint[NETSOCK_TEXT_MAX] = "", prefix[NETPREFIX_TEXT_MAX];
+    key_format(peer->public_key, key);
+    if (status->endpoint.addr.family != NETADDR_NONE)
+        netsock_format(&status->endpoint, endpoint);
+    jsonrpc_putf(text, "\"%s\":{\"PublicKey\":\"%s\",\"Endpoint\":\"%s\",\"AllowedIPs\":", key, key,
+                 endpoint);
+    for (size_t i = 0; i < peer->allowed_count; i++)
+        jsonrpc_putf(text, "%s\"%s\"", i ? "," : "[", netprefix_format(&peer->allowed[i], prefix));
+    bool healthy = status->handshake_unix_s && wall_s < status->handshake_unix_s + CONTROL_HEALTHY_S;
+    jsonrpc_putf(text, "%s,\"LatestHandshake\":\"%llu\",\"Tx\":%llu,\"Rx\":%llu,\"Healthy\":%s}",
+                 peer->allowed_count ? "]" : "null", (unsigned long long)status->handshake_unix_s,
+                 (unsigned long long)status->tx_bytes, (unsigned long long)status->rx_bytes,
+                 healthy ? "true" : "false");
+}
+
+static void peers_reported(void *arg, void *call)
+{
+    struct control_methods *methods = arg;
+    uint64_t wall_s = methods->ops->wall_s(methods->arg);
+    struct jsonrpc_text text;
+    jsonrpc_text_init(&text, PEERS_TEXT_MAX);
+    jsonrpc_putf(&text, "{\"relay-present\":false,\"relay-required\":false,\"peers\":{");
+    bool first = true;
+    for (size_t i = 0; i < peers_count(methods->peers); i++) {
+        const struct peer *peer = peers_at(methods->peers, i);
+        if (!peer->status.known)
+            continue;
+        if (!first)
+            jsonrpc_put(&text, ",", 1);
+        first = false;
+        put_peer(&text, peer, wall_s);
+    }
+    jsonrpc_put(&text, "}}", 2);
+    answer_built(call, &text);
+}
+
+static void list_peers(struct control_methods *methods, struct control_call *call)
+{
+    if (peers_refresh(methods->peers, peers_reported, methods, call, methods->ops->now_ns(methods->arg)))
+        control_refuse(call, "too many requests at once");
+}
+
+/* -- Log level: the parent sets it, for all processes. -- */
+
+static void set_level(struct control_methods *methods, struct control_call *call, enum log_level level)
+{
+    struct control_pending *place = NULL;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !place; i++)
+        if (!methods->pending[i].call)
+            place = &methods->pending[i];
+    uint32_t request = methods->last_request + 1 ? methods->last_request + 1 : 1;
+    if (!place || methods->ops->set_log_level(methods->arg, (uint8_t)level, request)) {
+        control_refuse(call, "the log level cannot be changed now");
+        return;
+    }
+    methods->last_request = request;
+    *place = (struct control_pending){.call = call, .request = request};
+}
+
+static void set_debug_on(struct control_methods *methods, struct control_call *call)
+{
+    set_level(methods, call, LOG_LEVEL_DEBUG);
+}
+
+static void set_debug_off(struct control_methods *methods, struct control_call *call)
+{
+    set_level(methods, call, LOG_LEVEL_INFO);
+}
+
+static void get_debug(struct control_methods *methods, struct control_call *call)
+{
+    (void)methods;
+    answer_text(call, log_get_level() == LOG_LEVEL_DEBUG ? "on" : "off");
+}
+
+void control_methods_result(struct control_methods *methods, uint32_t request,
+                            const struct ipc_result *result)
+{
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_call *call = methods->pending[i].call;
+        if (!call || methods->pending[i].request != request)
+            continue;
+        methods->pending[i].call = NULL;
+        if (result->result != IPC_OK)
+            control_refuse(call, result->text);
+        else
+            answer_text(call, log_get_level() == LOG_LEVEL_DEBUG ? "Debug logging enabled"
+                                                                 : "Debug logging disabled");
+        return;
+    }
+}
+
+/* -- Dispatch -- */
+
+static const struct method {
+    const char *name;
+    void (*call)(struct control_methods *methods, struct control_call *call);
+} methods_table[] = {
+    {"Status", status},
+    {"Version", version},
+    {"GetTunnelIPv4", tunnel_ipv4},
+    {"GetTunnelIPv6", tunnel_ipv6},
+    {"ProxyList", proxy_list},
+    {"ListPeers", list_peers},
+    {"SetDebugOn", set_debug_on},
+    {"SetDebugOff", set_debug_off},
+    {"GetDebug", get_debug},
+};
+
+/* An error that quotes what the client sent. */
+static void refuse_with(struct control_call *call, const char *before, const char *what, const char *after)
+{
+    char error[JSONRPC_PARAM_MAX + 128];
+    snprintf(error, sizeof error, "%s%s%s", before, what, after);
+    control_refuse(call, error);
+}
+
+static void on_call(void *arg, struct control_call *call, const struct jsonrpc_request *request)
+{
+    static const char service[] = "NexdCtl.";
+    struct control_methods *methods = arg;
+    if (!strrchr(request->method, '.')) {
+        refuse_with(call, "rpc: service/method request ill-formed: ", request->method, "");
+        return;
+    }
+    if (strncmp(request->method, service, sizeof service - 1) != 0) {
+        refuse_with(call, "rpc: can't find service ", request->method, "");
+        return;
+    }
+    const char *name = request->method + sizeof service - 1;
+    const struct method *method = NULL;
+    for (size_t i = 0; i < sizeof methods_table / sizeof *methods_table; i++)
+        if (strcmp(methods_table[i].name, name) == 0)
+            method = &methods_table[i];
+    if (!method)
+        refuse_with(call, "rpc: can't find method ", request->method, "");
+    else if (request->param_kind == JSONRPC_PARAMS_MISSING)
+        control_refuse(call, "jsonrpc: request body missing params");
+    else if (request->param_kind == JSONRPC_PARAM_OTHER)
+        refuse_with(call, "json: cannot unmarshal ", request->param, " into Go value of type string");
+    else
+        method->call(methods, call);
+}
+
+static void on_cancel(void *arg, struct control_call *call)
+{
+    struct control_methods *methods = arg;
+    peers_refresh_cancel(methods->peers, call);
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (methods->pending[i].call == call)
+            methods->pending[i].call = NULL;
+}
+
+const struct control_handler control_methods_handler = {.call = on_call, .cancel = on_cancel};

@@ -1,0 +1,335 @@
+/* A client is in one of four states, each with its own time limit:
+ *
+ *   IDLE ── first byte ──► REQUEST ── last byte ──► CALL ── answer ──► ANSWER ── written ──► IDLE (or the
+ * next request)
+ *
+ * It is read only in IDLE and REQUEST. The time limit of REQUEST counts from its first byte, so that
+ * dribbling does not extend it; that of ANSWER from the last progress. */
+#include "ctld/control_server.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { IN_BYTES = 4096, ACCEPT_BATCH = 8, ACCEPT_PAUSE_MS = 500 };
+enum client_state { IDLE = 0, REQUEST, CALL, ANSWER };
+
+struct control_call { /* a client; the handler sees it as the call that it is working on */
+    struct control_server *server;
+    int fd;
+    struct event *readable, *writable, *timeout;
+    enum client_state state;
+    uint64_t active_ns; /* last time that it did something */
+    struct jsonrpc_parser *parser;
+    struct jsonrpc_request request;
+    struct jsonrpc_text out;
+    size_t written; /* of `out` */
+    char in[IN_BYTES];
+    size_t in_length;
+    bool in_handler; /* the handler is on the stack: what it does is continued by the caller */
+    bool end_of_file;
+};
+
+struct control_server {
+    struct event_base *base;
+    const struct control_handler *handler;
+    void *arg;
+    int listener;
+    struct event *acceptable, *accept_again;
+    struct control_call *clients[CONTROL_CLIENTS_MAX];
+    size_t count;
+};
+
+static void timer_add(struct event *event, unsigned ms)
+{
+    const struct timeval wait = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+    event_add(event, &wait);
+}
+
+static void client_state(struct control_call *client, enum client_state state)
+{
+    static const unsigned limit_ms[] = {
+        [IDLE] = CONTROL_IDLE_MS, [REQUEST] = CONTROL_REQUEST_MS, [CALL] = 0, [ANSWER] = CONTROL_WRITE_MS};
+    client->state = state;
+    client->active_ns = clock_now_ns();
+    if (limit_ms[state])
+        timer_add(client->timeout, limit_ms[state]);
+    else
+        event_del(client->timeout);
+    if (state == IDLE || state == REQUEST)
+        event_add(client->readable, NULL);
+    else
+        event_del(client->readable);
+    if (state == ANSWER)
+        event_add(client->writable, NULL);
+    else
+        event_del(client->writable);
+}
+
+static void client_free(struct control_call *client)
+{
+    if (client->readable)
+        event_free(client->readable);
+    if (client->writable)
+        event_free(client->writable);
+    if (client->timeout)
+        event_free(client->timeout);
+    jsonrpc_parser_free(client->parser);
+    jsonrpc_text_free(&client->out);
+    fd_close(&client->fd);
+    free(client);
+}
+
+static void client_close(struct control_call *client, const char *why)
+{
+    struct control_server *server = client->server;
+    log_debug("control client closed: %s", why);
+    if (client->state == CALL)
+        server->handler->cancel(server->arg, client);
+    for (size_t i = 0; i < server->count; i++)
+        if (server->clients[i] == client)
+            server->clients[i] = server->clients[--server->count];
+    client_free(client);
+}
+
+/* Writes what the client takes. False: the client is closed. */
+static bool client_write(struct control_call *client)
+{
+    while (client->written < client->out.length) {
+        ssize_t sent = send(client->fd, client->out.data + client->written,
+                            client->out.length - client->written, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            client_state(client, ANSWER);
+            return true;
+        }
+        if (sent < 0) {
+            client_close(client, strerror(errno));
+            return false;
+        }
+        client->written += (size_t)sent;
+    }
+    jsonrpc_text_free(&client->out);
+    client->written = 0;
+    client_state(client, jsonrpc_parser_busy(client->parser) ? REQUEST : IDLE);
+    return true;
+}
+
+static void client_call(struct control_call *client)
+{
+    client_state(client, CALL);
+    client->in_handler = true;
+    client->server->handler->call(client->server->arg, client, &client->request);
+    client->in_handler = false;
+}
+
+/* Takes requests out of what was read, one after the other, as far as answers get away. False: closed. */
+static bool client_process(struct control_call *client)
+{
+    while (client->in_length > 0 && (client->state == IDLE || client->state == REQUEST)) {
+        size_t taken;
+        int err = jsonrpc_parse(client->parser, client->in, client->in_length, &taken, &client->request);
+        if (err != NX_OK && err != NX_EAGAIN) {
+            client_close(client, err == NX_EPROTO ? "not a JSON-RPC request" : nx_strerror(err));
+            return false;
+        }
+        client->in_length -= taken;
+        memmove(client->in, client->in + taken, client->in_length);
+        if (err == NX_EAGAIN) {
+            if (jsonrpc_parser_busy(client->parser) && client->state == IDLE)
+                client_state(client, REQUEST);
+            continue;
+        }
+        client_call(client);
+        if (client->state == ANSWER && !client_write(client))
+            return false;
+    }
+    if (client->end_of_file && client->state != CALL && client->state != ANSWER) {
+        client_close(client, "end of file");
+        return false;
+    }
+    return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct control_call *client = arg;
+    ssize_t got =
+        recv(fd, client->in + client->in_length, sizeof client->in - client->in_length, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got < 0) {
+        client_close(client, strerror(errno));
+        return;
+    }
+    client->end_of_file = got == 0;
+    client->in_length += (size_t)got;
+    client_process(client);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct control_call *client = arg;
+    if (client_write(client))
+        client_process(client);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    client_close(arg, "it took too long");
+}
+
+static void client_answered(struct control_call *client)
+{
+    if (client->out.failed) {
+        /* Too large, or no memory: say so instead, in the little that is left. */
+        jsonrpc_text_free(&client->out);
+        jsonrpc_put_error(&client->out, &client->request, "the answer does not fit into memory");
+    }
+    client->state = ANSWER;
+    if (!client->in_handler && client_write(client))
+        client_process(client);
+}
+
+void control_answer(struct control_call *client, const char *result, size_t length)
+{
+    jsonrpc_put_result(&client->out, &client->request, result, length);
+    client_answered(client);
+}
+
+void control_refuse(struct control_call *client, const char *error)
+{
+    jsonrpc_put_error(&client->out, &client->request, error);
+    client_answered(client);
+}
+
+/* -- New clients -- */
+
+/* A place for one more: the one that has been quiet the longest leaves, unless all are being worked for. */
+static bool room_make(struct control_server *server)
+{
+    if (server->count < CONTROL_CLIENTS_MAX)
+        return true;
+    struct control_call *quiet = NULL;
+    for (size_t i = 0; i < server->count; i++) {
+        struct control_call *client = server->clients[i];
+        if (client->state != CALL && (!quiet || client->active_ns < quiet->active_ns))
+            quiet = client;
+    }
+    if (quiet)
+        client_close(quiet, "its place was needed");
+    return quiet != NULL;
+}
+
+/* Takes over `fd`. */
+static void client_open(struct control_server *server, int fd)
+{
+    struct control_call *client = room_make(server) ? calloc(1, sizeof *client) : NULL;
+    if (!client) {
+        close(fd);
+        return;
+    }
+    client->server = server;
+    client->fd = fd;
+    jsonrpc_text_init(&client->out, CONTROL_ANSWER_MAX);
+    client->parser = jsonrpc_parser_new();
+    client->readable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_readable, client);
+    client->writable = event_new(server->base, fd, EV_WRITE | EV_PERSIST, on_writable, client);
+    client->timeout = evtimer_new(server->base, on_timeout, client);
+    if (!client->parser || !client->readable || !client->writable || !client->timeout) {
+        client_free(client);
+        return;
+    }
+    server->clients[server->count++] = client;
+    client_state(client, IDLE);
+}
+
+static void on_acceptable(evutil_socket_t listener, short what, void *arg)
+{
+    (void)what;
+    struct control_server *server = arg;
+    for (size_t i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            client_open(server, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            log_warn("control socket: accept: %s", strerror(errno));
+            event_del(server->acceptable);
+            timer_add(server->accept_again, ACCEPT_PAUSE_MS);
+            return;
+        }
+    }
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct control_server *server = arg;
+    if (server->acceptable)
+        event_add(server->acceptable, NULL);
+}
+
+struct control_server *control_server_new(struct event_base *base, const struct control_handler *handler,
+                                          void *arg)
+{
+    struct control_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return NULL;
+    *server = (struct control_server){.base = base, .handler = handler, .arg = arg, .listener = -1};
+    server->accept_again = evtimer_new(base, on_accept_again, server);
+    if (!server->accept_again) {
+        free(server);
+        return NULL;
+    }
+    return server;
+}
+
+static void listener_close(struct control_server *server)
+{
+    if (server->acceptable)
+        event_free(server->acceptable);
+    server->acceptable = NULL;
+    event_del(server->accept_again);
+    fd_close(&server->listener);
+}
+
+void control_server_free(struct control_server *server)
+{
+    if (!server)
+        return;
+    while (server->count > 0)
+        client_close(server->clients[0], "shutting down");
+    listener_close(server);
+    event_free(server->accept_again);
+    free(server);
+}
+
+int control_server_listen(struct control_server *server, int fd)
+{
+    listener_close(server);
+    server->listener = fd;
+    evutil_make_socket_nonblocking(fd);
+    server->acceptable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
+    if (server->acceptable && event_add(server->acceptable, NULL) == 0)
+        return NX_OK;
+    listener_close(server);
+    return NX_ENOMEM;
+}
+
+size_t control_server_clients(const struct control_server *server)
+{
+    return server->count;
+}

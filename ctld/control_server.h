@@ -1,0 +1,43 @@
+/* The control socket's clients: connections in, requests to a handler, answers out. ctld only.
+ *
+ * A client cannot hurt the others: their number, the size of a request, the time for one, and the answers
+ * that wait for a slow reader are bounded; one request of a client is worked on at a time, and no more is
+ * read of it meanwhile. When all places are taken, the client that has been quiet the longest makes room. */
+#ifndef NEXD_CTLD_CONTROL_SERVER_H
+#define NEXD_CTLD_CONTROL_SERVER_H
+
+#include "ctld/jsonrpc.h"
+
+enum {
+    CONTROL_CLIENTS_MAX = 32,
+    CONTROL_IDLE_MS = 60000,     /* without any request */
+    CONTROL_REQUEST_MS = 10000,  /* from a request's first byte to its last */
+    CONTROL_WRITE_MS = 10000,    /* without the client taking any of its answer */
+    CONTROL_ANSWER_MAX = 8 << 20 /* bytes of one answer */
+};
+
+struct event_base;
+struct control_server;
+struct control_call;
+
+struct control_handler {
+    /* A request; answered by control_answer() or control_refuse(), at once or later. */
+    void (*call)(void *arg, struct control_call *call, const struct jsonrpc_request *request);
+    /* The client is gone; `call`, not answered yet, must not be used any more. */
+    void (*cancel)(void *arg, struct control_call *call);
+};
+
+/* NULL when out of memory. */
+struct control_server *control_server_new(struct event_base *base, const struct control_handler *handler,
+                                          void *arg);
+/* Closes all clients and the listener. */
+void control_server_free(struct control_server *server);
+/* Takes over a listening socket (made non-blocking), in place of an older one. NX_ENOMEM: it is closed. */
+int control_server_listen(struct control_server *server, int fd);
+size_t control_server_clients(const struct control_server *server);
+
+/* Each call is answered once. */
+void control_answer(struct control_call *call, const char *result, size_t length);
+void control_refuse(struct control_call *call, const char *error);
+
+#endif

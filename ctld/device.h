@@ -1,0 +1,28 @@
+/* What ctld knows of this device: its public side and the rules in force. No I/O. ctld only. */
+#ifndef NEXD_CTLD_DEVICE_H
+#define NEXD_CTLD_DEVICE_H
+
+#include "common/rule.h"
+#include "ipc/messages.h"
+
+struct device_rule {
+    uint32_t rule_id;
+    struct rule rule;
+};
+
+struct device {
+    bool known; /* DEVICE has come */
+    struct ipc_device public;
+    struct device_rule *rules; /* in the order of addition */
+    size_t rule_count, rule_capacity;
+};
+
+void device_free(struct device *device);
+/* NX_ENOMEM. A rule of the same id is replaced. */
+int device_rule_add(struct device *device, const struct ipc_rule_add *message);
+/* NX_ENOENT. */
+int device_rule_remove(struct device *device, uint32_t rule_id);
+/* The first tunnel address of a family as text into `out` (NETADDR_TEXT_MAX bytes); "" if there is none. */
+const char *device_address(const struct device *device, enum netaddr_family family, char *out);
+
+#endif

@@ -1,0 +1,275 @@
+/* ctld: decides which peers the tunnel has and where they are, and answers operators on the control socket.
+ * In static mode the peers are those of the configuration file (static_peers.c); what else may decide on
+ * peers becomes another source beside it. It holds no secret key, makes no socket, and opens no file.
+ *
+ * All its parts are state machines that are told what happened and when; here they are tied to the links, to
+ * one timer and to each other. */
+#include "child/child.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "ctld/control_methods.h"
+#include "ctld/device.h"
+#include "ctld/peers.h"
+#include "ctld/static_peers.h"
+#include "seccomp/ctld.h"
+
+#include <event2/event.h>
+
+enum { MAX_FILES = 256 };
+
+struct ctld {
+    struct child *child;
+    struct event *timer;
+    struct device device;
+    struct peers *peers;
+    struct static_peers *static_peers;
+    struct control_server *server;
+    struct control_methods methods;
+    uint32_t peers_request; /* STATIC_DONE that waits for its answer */
+};
+
+static int to_tunneld(void *arg, enum ipc_type type, uint32_t request, const void *body)
+{
+    struct ctld *ctld = arg;
+    return ipc_send(child_link(ctld->child, IPC_TUNNELD), type, request, body);
+}
+
+static int to_proxyd(void *arg, enum ipc_type type, uint32_t request, const void *body)
+{
+    struct ctld *ctld = arg;
+    return ipc_send(child_link(ctld->child, IPC_PROXYD), type, request, body);
+}
+
+static int level_to_parent(void *arg, uint8_t level, uint32_t request)
+{
+    struct ctld *ctld = arg;
+    const struct ipc_log_level message = {.level = level};
+    return ipc_send(child_link(ctld->child, IPC_PARENT), IPC_MSG_LOG_LEVEL, request, &message);
+}
+
+static void on_peer_status(void *arg, const struct peer *peer, uint64_t now_ns)
+{
+    struct ctld *ctld = arg;
+    static_peers_status(ctld->static_peers, peer, now_ns);
+}
+
+static void on_synced(void *arg)
+{
+    struct ctld *ctld = arg;
+    log_debug("the tunnel has its %zu peers", peers_count(ctld->peers));
+    if (ctld->peers_request == 0)
+        return;
+    const struct ipc_result result = {.result = IPC_OK};
+    ipc_send(child_link(ctld->child, IPC_PARENT), IPC_MSG_RESULT, ctld->peers_request, &result);
+    ctld->peers_request = 0;
+}
+
+static uint64_t now_ns(void *arg)
+{
+    (void)arg;
+    return clock_now_ns();
+}
+
+static uint64_t wall_s(void *arg)
+{
+    (void)arg;
+    return clock_wall_ns() / NS_PER_S;
+}
+
+static const struct peers_ops peers_ops = {
+    .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
+static const struct static_peers_ops static_ops = {.send = to_proxyd};
+static const struct control_methods_ops methods_ops = {
+    .set_log_level = level_to_parent, .now_ns = now_ns, .wall_s = wall_s};
+
+/* Lets every part act on what has just changed, then sleeps until the first of them needs the time. */
+static void settle(struct ctld *ctld)
+{
+    uint64_t now = clock_now_ns();
+    static_peers_run(ctld->static_peers, now);
+    peers_run(ctld->peers, now);
+    peers_pump(ctld->peers, now);
+    uint64_t next = peers_next_ns(ctld->peers), other = static_peers_next_ns(ctld->static_peers);
+    next = other < next ? other : next;
+    if (next == UINT64_MAX) {
+        event_del(ctld->timer);
+        return;
+    }
+    uint64_t wait_us = next > now ? (next - now + NS_PER_US - 1) / NS_PER_US : 0;
+    const struct timeval wait = {(time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000)};
+    event_add(ctld->timer, &wait);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    settle(arg);
+}
+
+/* Requests of control clients can make the parts want the timer. */
+static void on_call(void *arg, struct control_call *call, const struct jsonrpc_request *request)
+{
+    struct ctld *ctld = arg;
+    control_methods_handler.call(&ctld->methods, call, request);
+    settle(ctld);
+}
+
+static void on_cancel(void *arg, struct control_call *call)
+{
+    struct ctld *ctld = arg;
+    control_methods_handler.cancel(&ctld->methods, call);
+}
+
+static const struct control_handler control_handler = {.call = on_call, .cancel = on_cancel};
+
+static int setup(struct child *child, void *arg)
+{
+    struct ctld *ctld = arg;
+    struct event_base *base = child_base(child);
+    ctld->child = child;
+    ctld->timer = evtimer_new(base, on_timer, ctld);
+    ctld->peers = peers_new(&peers_ops, ctld);
+    ctld->static_peers = static_peers_new(ctld->peers, &static_ops, ctld);
+    ctld->server = control_server_new(base, &control_handler, ctld);
+    ctld->methods = (struct control_methods){
+        .device = &ctld->device, .peers = ctld->peers, .ops = &methods_ops, .arg = ctld};
+    if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server)
+        return NX_OK;
+    log_error("set-up: out of memory");
+    return NX_ENOMEM;
+}
+
+static void teardown(struct child *child, void *arg)
+{
+    (void)child;
+    struct ctld *ctld = arg;
+    control_server_free(ctld->server);
+    static_peers_free(ctld->static_peers);
+    peers_free(ctld->peers);
+    device_free(&ctld->device);
+    if (ctld->timer)
+        event_free(ctld->timer);
+}
+
+static void answer(struct ipc_link *link, uint32_t request, int err)
+{
+    if (request == 0)
+        return;
+    const struct ipc_result result = {.result = err == NX_OK       ? IPC_OK
+                                                : err == NX_ENOENT ? IPC_NOT_FOUND
+                                                                   : IPC_FAILED};
+    ipc_send(link, IPC_MSG_RESULT, request, &result);
+}
+
+static void control_listen(struct ctld *ctld, int fd)
+{
+    if (control_server_listen(ctld->server, fd))
+        log_error("the control socket is not served: out of memory");
+    else
+        log_debug("serving the control socket");
+}
+
+static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_message *message)
+{
+    union ipc_body *body = &message->body;
+    uint32_t request = message->header.request;
+    switch (message->header.type) {
+    case IPC_MSG_DEVICE:
+        ctld->device.public = body->device;
+        ctld->device.known = true;
+        break;
+    case IPC_MSG_RULE_ADD:
+        answer(link, request, device_rule_add(&ctld->device, &body->rule_add));
+        break;
+    case IPC_MSG_RULE_REMOVE:
+        answer(link, request, device_rule_remove(&ctld->device, body->rule_remove.rule_id));
+        break;
+    case IPC_MSG_STATIC_PEER:
+        if (static_peers_add(ctld->static_peers, &body->static_peer, clock_now_ns()) == NX_ENOMEM)
+            log_error("a peer is missing: out of memory");
+        break;
+    case IPC_MSG_STATIC_DONE:
+        ctld->peers_request = request;
+        peers_complete(ctld->peers);
+        break;
+    case IPC_MSG_CONTROL_SOCKET:
+        control_listen(ctld, fd_release(&body->control_socket.fd));
+        break;
+    case IPC_MSG_RESULT:
+        control_methods_result(&ctld->methods, request, &body->result);
+        break;
+    default:
+        log_warn("the parent sent %s, which has no meaning here", ipc_type_name(message->header.type));
+        break;
+    }
+}
+
+static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link,
+                       struct ipc_message *message, void *arg)
+{
+    (void)child;
+    struct ctld *ctld = arg;
+    if (from == IPC_PARENT)
+        from_parent(ctld, link, message);
+    else if (from == IPC_TUNNELD)
+        peers_message(ctld->peers, message, clock_now_ns(), clock_wall_ns() / NS_PER_S);
+    else
+        static_peers_message(ctld->static_peers, message, clock_now_ns());
+    settle(ctld);
+}
+
+static void on_link_up(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
+{
+    (void)child, (void)link;
+    struct ctld *ctld = arg;
+    if (peer == IPC_TUNNELD)
+        peers_link_up(ctld->peers, clock_now_ns());
+    else
+        static_peers_resolver_up(ctld->static_peers, clock_now_ns());
+    settle(ctld);
+}
+
+static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
+{
+    (void)child;
+    struct ctld *ctld = arg;
+    if (peer == IPC_TUNNELD)
+        peers_link_down(ctld->peers);
+    else
+        static_peers_resolver_down(ctld->static_peers);
+    settle(ctld);
+}
+
+static void on_link_writable(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
+{
+    (void)child, (void)peer, (void)link;
+    settle(arg);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct sandbox_spec sandbox = {
+        .name = "ctld",
+        .start = ctld_start_filter,
+        .start_count = sizeof ctld_start_filter / sizeof *ctld_start_filter,
+        .run = ctld_run_filter,
+        .run_count = sizeof ctld_run_filter / sizeof *ctld_run_filter,
+        .max_files = MAX_FILES,
+        .no_tcp = true,
+    };
+    static const struct child_ops ops = {
+        .role = IPC_CTLD,
+        .name = "ctld",
+        .sandbox = &sandbox,
+        .setup = setup,
+        .on_message = on_message,
+        .on_link_up = on_link_up,
+        .on_link_down = on_link_down,
+        .on_link_writable = on_link_writable,
+        .teardown = teardown,
+    };
+    struct ctld ctld = {0};
+    return child_run(argc, argv, &ops, &ctld);
+}
