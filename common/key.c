@@ -12,7 +12,13 @@ int key_parse(const char *text, uint8_t out[KEY_BYTES])
 {
     size_t length = 0;
     const char *end = NULL;
+    unsigned char any = 0;
     if (strnlen(text, KEY_TEXT_MAX) != KEY_TEXT_CHARS)
+        return NX_EINVAL;
+    /* libsodium 1.0.18 takes some bytes beyond ASCII for '/'. */
+    for (size_t i = 0; i < KEY_TEXT_CHARS; i++)
+        any |= (unsigned char)text[i];
+    if ((any & 0x80) != 0)
         return NX_EINVAL;
     if (sodium_base642bin(out, KEY_BYTES, text, KEY_TEXT_CHARS, NULL, &length, &end,
                           sodium_base64_VARIANT_ORIGINAL) != 0 ||

@@ -45,6 +45,14 @@ static bool clear_host_bits(struct netaddr *addr, unsigned length)
     return any;
 }
 
+/* A prefix length as it is always written: "0", or digits that do not begin with one. */
+static int length_parse(const char *text, uint64_t max, uint64_t *out)
+{
+    if (text[0] == '0' && text[1] != '\0')
+        return NX_EINVAL;
+    return text_to_u64(text, strlen(text), 0, max, out);
+}
+
 int netprefix_parse_own(const char *text, struct netprefix *out)
 {
     char address[NETADDR_TEXT_MAX];
@@ -59,7 +67,7 @@ int netprefix_parse_own(const char *text, struct netprefix *out)
     if (netaddr_parse(address, &prefix.addr) != NX_OK)
         return NX_EINVAL;
     uint64_t length = address_bits(&prefix.addr);
-    if (slash != NULL && text_to_u64(slash + 1, strnlen(slash + 1, 4), 0, length, &length) != NX_OK)
+    if (slash != NULL && length_parse(slash + 1, length, &length) != NX_OK)
         return NX_EINVAL;
     prefix.length = (uint8_t)length;
     *out = prefix;
@@ -110,7 +118,7 @@ int netsock_parse(const char *text, struct netsock *out)
     host[size] = '\0';
 
     uint64_t port;
-    if (text_to_u64(colon + 1, strnlen(colon + 1, 6), 1, UINT16_MAX, &port) != NX_OK)
+    if (text_to_u64(colon + 1, strlen(colon + 1), 1, UINT16_MAX, &port) != NX_OK)
         return NX_EINVAL;
     sock.port = (uint16_t)port;
     if (bracketed ? parse_zoned(host, &sock) != NX_OK

@@ -159,6 +159,13 @@ size_t text_distance_nocase(const char *a, const char *b)
     return previous[b_length];
 }
 
+size_t text_typing_errors(const char *word, const char *candidate)
+{
+    enum { ERRORS_MAX = 3 };
+    const size_t distance = text_distance_nocase(word, candidate);
+    return distance > ERRORS_MAX || 3 * distance > strlen(candidate) + 1 ? SIZE_MAX : distance;
+}
+
 bool text_equal_nocase(const char *text, size_t length, const char *literal)
 {
     for (size_t i = 0; i < length; i++) {

@@ -28,6 +28,8 @@ int text_to_u64(const char *text, size_t length, uint64_t min, uint64_t max, uin
  * other, both cut at 63 characters and without regard to the case of ASCII letters: used to suggest what was
  * meant. */
 size_t text_distance_nocase(const char *a, const char *b);
+/* The same if `word` may well be a mistyped `candidate`, SIZE_MAX if the two have too little in common. */
+size_t text_typing_errors(const char *word, const char *candidate);
 
 /* ASCII only, independent of the locale. */
 static inline bool text_is_digit(char c)

@@ -250,13 +250,12 @@ static const char *section_name(enum wgconf_section section)
 
 static int fail_unknown(const struct wgconf_parser *parser, struct text_span name)
 {
-    enum { TYPING_ERRORS_MAX = 3 };
     char quoted[TEXT_QUOTE_MAX], word[TEXT_QUOTE_MAX] = "";
     const char *nearest = NULL;
-    size_t best = TYPING_ERRORS_MAX + 1;
+    size_t best = SIZE_MAX;
     memcpy(word, name.start, name.length < sizeof(word) ? name.length : sizeof(word) - 1);
     for (size_t i = 0; i < KEY_COUNT; i++) {
-        const size_t distance = text_distance_nocase(word, keys[i].name);
+        const size_t distance = text_typing_errors(word, keys[i].name);
         if (keys[i].section == parser->section && distance < best) {
             best = distance;
             nearest = keys[i].name;
