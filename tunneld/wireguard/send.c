@@ -28,8 +28,10 @@ void send_handshake_initiation(struct wg_peer *peer, bool retry, uint64_t now_ns
         timers_handshake_wanted(peer, now_ns);
     if (peer->dead || !peer_has_endpoint(peer))
         return;
-    if (peer->has_sent_handshake && now_ns - peer->last_sent_handshake_ns < REKEY_TIMEOUT)
+    if (peer->has_sent_handshake && now_ns - peer->last_sent_handshake_ns < REKEY_TIMEOUT) {
+        timers_handshake_postponed(peer, peer->last_sent_handshake_ns + REKEY_TIMEOUT);
         return;
+    }
     peer_handshake_clear(peer);
     peer->handshake_index = index_table_insert(&device->indices, peer, NULL);
     peer->has_handshake_index = true;

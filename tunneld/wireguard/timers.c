@@ -78,10 +78,6 @@ static void retransmit_handshake_expired(struct wg_peer *peer, uint64_t now_ns)
 static void send_keepalive_expired(struct wg_peer *peer, uint64_t now_ns)
 {
     send_keepalive(peer, now_ns);
-    if (peer->timers.need_another_keepalive) {
-        peer->timers.need_another_keepalive = false;
-        timer_set(&peer->timers.send_keepalive, now_ns + KEEPALIVE_TIMEOUT);
-    }
 }
 
 static void new_handshake_expired(struct wg_peer *peer, uint64_t now_ns)
@@ -146,6 +142,12 @@ void timers_handshake_initiated(struct wg_peer *peer, uint64_t now_ns)
     timer_set(&peer->timers.retransmit_handshake, now_ns + REKEY_TIMEOUT + peer->timers.jitter_ns);
 }
 
+void timers_handshake_postponed(struct wg_peer *peer, uint64_t until_ns)
+{
+    if (!STAILQ_EMPTY(&peer->staged) && !timer_on(&peer->timers.retransmit_handshake))
+        timer_set(&peer->timers.retransmit_handshake, until_ns + peer->timers.jitter_ns);
+}
+
 void timers_session_derived(struct wg_peer *peer, uint64_t now_ns)
 {
     timer_set(&peer->timers.zero_key_material, now_ns + ZERO_KEY_MATERIAL_AFTER);
@@ -170,9 +172,7 @@ void timers_data_sent(struct wg_peer *peer, uint64_t now_ns)
 
 void timers_data_received(struct wg_peer *peer, uint64_t now_ns)
 {
-    if (timer_on(&peer->timers.send_keepalive))
-        peer->timers.need_another_keepalive = true;
-    else
+    if (!timer_on(&peer->timers.send_keepalive))
         timer_set(&peer->timers.send_keepalive, now_ns + KEEPALIVE_TIMEOUT);
 }
 

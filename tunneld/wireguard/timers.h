@@ -20,7 +20,6 @@ struct peer_timers {
         persistent_keepalive;
     uint64_t attempts_since_ns; /* when the present series of initiations began */
     uint64_t jitter_ns;
-    bool need_another_keepalive;    /* data came while a keepalive was already due */
     bool sent_lastminute_handshake; /* for the session about to end, by the receiving side */
 };
 
@@ -32,6 +31,9 @@ void timers_stop(struct wg_peer *peer);
 void timers_handshake_wanted(struct wg_peer *peer, uint64_t now_ns);
 /* An initiation was sent. */
 void timers_handshake_initiated(struct wg_peer *peer, uint64_t now_ns);
+/* An initiation may not be sent before `until_ns`. Where packets wait for it, it is sent then; otherwise a
+ * packet that came too soon after the last handshake would wait until something else asks. */
+void timers_handshake_postponed(struct wg_peer *peer, uint64_t until_ns);
 /* A session was made, by either side. */
 void timers_session_derived(struct wg_peer *peer, uint64_t now_ns);
 /* Both sides are known to have the session. */
