@@ -24,6 +24,7 @@
 enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
 
 enum {
+    FS_EXECUTE = 1 << 0,
     FS_READ_FILE = 1 << 2,
     FS_READ_DIR = 1 << 3,
     FS_RIGHTS_1 = (1 << 13) - 1, /* execute, read, write, list, remove and make of every kind */
@@ -65,7 +66,8 @@ static size_t ruleset_for_abi(long abi, bool no_tcp, struct ruleset_attr *attr)
                     : offsetof(struct ruleset_attr, handled_access_net);
 }
 
-static int path_grant(int ruleset, const struct sandbox_path *path)
+/* Grants reading, and `more` rights for what is below a folder. */
+static int path_grant(int ruleset, const struct sandbox_path *path, uint64_t more)
 {
     int fd = open(path->path, O_PATH | O_CLOEXEC);
     if (fd < 0)
@@ -74,7 +76,7 @@ static int path_grant(int ruleset, const struct sandbox_path *path)
     int err = fstat(fd, &status) ? NX_ESYS : NX_OK;
     if (!err) {
         const struct path_beneath_attr rule = {
-            .allowed_access = S_ISDIR(status.st_mode) ? FS_READ_FILE | FS_READ_DIR : FS_READ_FILE,
+            .allowed_access = S_ISDIR(status.st_mode) ? FS_READ_FILE | FS_READ_DIR | more : FS_READ_FILE,
             .parent_fd = fd,
         };
         err = syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) ? NX_ESYS : NX_OK;
@@ -89,10 +91,10 @@ static int paths_grant(int ruleset, const struct sandbox_path *paths)
 {
     int err = NX_OK;
     for (size_t i = 0; paths && paths[i].path && !err; i++)
-        err = path_grant(ruleset, &paths[i]);
-#ifdef NEXD_SANITIZE /* reports name functions and lines, from files anywhere */
+        err = path_grant(ruleset, &paths[i], 0);
+#ifdef NEXD_SANITIZE /* reports read debug information from anywhere; Clang's start a program for it */
     const struct sandbox_path everything = {"/", false};
-    err = err ? err : path_grant(ruleset, &everything);
+    err = err ? err : path_grant(ruleset, &everything, FS_EXECUTE);
 #endif
     return err;
 }
