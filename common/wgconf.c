@@ -56,12 +56,15 @@ int wgconf_out_of_memory(const struct wgconf_parser *parser)
 
 char *wgconf_quote(struct text_span text, char *out)
 {
-    enum { SUSPICIOUS_RUN = 24 };
+    /* Only what addresses and host names are made of ends a run: a damaged key is still not for showing. */
+    enum { SUSPICIOUS_RUN = 20 };
     size_t run = 0;
     for (size_t i = 0; i < text.length; i++) {
         const char c = text.start[i];
-        const bool base64 = text_is_alpha(c) || text_is_digit(c) || c == '+' || c == '/' || c == '=';
-        run = base64 ? run + 1 : 0;
+        if (c == '.' || c == ':' || c == ',' || c == '%' || c == '[' || c == ']')
+            run = 0;
+        else if (text_is_alpha(c) || text_is_digit(c) || strchr("+/=-_", c) != NULL)
+            run++;
         if (run >= SUSPICIOUS_RUN)
             return strcpy(out, "(not shown, it may be a key)");
     }
