@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWERS_PER_SECOND = 1000, ANSWERS_BURST = 200, IPV4_HEADER = 20, IPV6_HEADER = 40 };
+enum { ANSWERS_PER_SECOND = 1000, ANSWERS_BURST = 200, IPV4_HEADER = 20, IPV6_HEADER = 40, IPV6_FRAGMENT_HEADER = 8 };
 
 struct netstack netstack;
 static struct tcp_pcb *output_list;
@@ -173,9 +173,16 @@ int netstack_init(const struct netaddr *addresses, size_t count, uint16_t mtu, s
 struct inner_packet {
     struct netaddr dest;
     bool fragment;
-    bool plain_udp; /* no fragment, no options or extension headers */
+    bool plain_udp; /* no fragment, no options */
     bool answered;  /* neither TCP nor UDP nor ICMP: lwIP would answer with an ICMP error */
 };
+
+/* IPv6 extension headers other than Fragment are refused: nothing in a mesh of hosts needs them (RFC 7872 found them dropped on much
+ * of the Internet), and lwIP reads them before it has checked their length. */
+static bool ipv6_transport(uint8_t next)
+{
+    return next == IP_PROTO_TCP || next == IP_PROTO_UDP || next == IP6_NEXTH_ICMP6;
+}
 
 static bool inner_parse(const uint8_t *data, size_t length, struct inner_packet *out)
 {
@@ -194,10 +201,10 @@ static bool inner_parse(const uint8_t *data, size_t length, struct inner_packet 
         out->dest.family = NETADDR_V6;
         memcpy(out->dest.bytes, data + 24, 16);
         out->plain_udp = next == IP_PROTO_UDP;
-        /* Extension headers may hide a fragment: treat them as such. */
-        out->fragment = next != IP_PROTO_TCP && next != IP_PROTO_UDP && next != IP6_NEXTH_ICMP6;
-        out->answered = out->fragment && next != IP6_NEXTH_FRAGMENT;
-        return true;
+        out->fragment = next == IP6_NEXTH_FRAGMENT;
+        if (out->fragment)
+            return length >= IPV6_HEADER + IPV6_FRAGMENT_HEADER && ipv6_transport(data[IPV6_HEADER]);
+        return ipv6_transport(next);
     }
     return false;
 }
