@@ -1,0 +1,257 @@
+/* A child that only acts as one, under the parent's command and the test's.
+ *
+ * Installed as tunneld, proxyd and ctld alike, it tells its role by its own name, says HELLO and answers what
+ * the real child would answer. The destination host of the first rule names an abstract socket of the test:
+ * there it reports each thing that happens to it, one line of text a datagram, and takes orders: "crash",
+ * "exit N", "garbage" (a datagram that is no message), "deaf" (SHUTDOWN is ignored), "orphan" (leaves a
+ * process to whoever adopts it). */
+#include "common/key.h"
+#include "ipc/link.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 128, EARLY_MAX = 32, PARENT_FD = 3 };
+
+static struct event_base *base;
+static struct ipc_link *parent;
+static enum ipc_role role;
+static int test_fd = -1;
+static bool deaf;
+static bool listening; /* the rule's listener exists: made here, or handed back */
+static char test_name[IPC_NAME_MAX + 1];
+static char early[EARLY_MAX][LINE_MAX_BYTES]; /* reports from before the test's socket is known */
+static size_t early_count;
+static uint8_t public_key[KEY_BYTES];
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "fake %s: %s: %s\n", ipc_role_name(role), what, strerror(errno));
+    _exit(99);
+}
+
+static void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void report(const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (test_fd >= 0)
+        send(test_fd, line, strlen(line), MSG_NOSIGNAL);
+    else if (early_count < EARLY_MAX)
+        memcpy(early[early_count++], line, sizeof line);
+}
+
+static int test_connect(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, test_name, strlen(test_name));
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(test_name));
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, length))
+        fail("the test's socket");
+    return fd;
+}
+
+/* A process whose parent ends at once. It says who it is, and waits for the test to let it go. */
+static void orphan(void)
+{
+    pid_t middle = fork();
+    if (middle == 0) {
+        if (fork() == 0) {
+            char byte;
+            int fd = test_connect();
+            send(fd, "orphan", 6, MSG_NOSIGNAL);
+            recv(fd, &byte, 1, 0);
+            _exit(0);
+        }
+        _exit(0);
+    }
+}
+
+static void on_order(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what, (void)arg;
+    char order[LINE_MAX_BYTES] = "";
+    ssize_t got = recv(fd, order, sizeof order - 1, 0);
+    if (got <= 0)
+        event_base_loopbreak(base);
+    else if (strcmp(order, "crash") == 0)
+        kill(getpid(), SIGSEGV);
+    else if (strncmp(order, "exit ", 5) == 0)
+        _exit(atoi(order + 5));
+    else if (strcmp(order, "garbage") == 0)
+        send(PARENT_FD, "garbage", 7, MSG_NOSIGNAL);
+    else if (strcmp(order, "deaf") == 0)
+        deaf = true;
+    else if (strcmp(order, "orphan") == 0)
+        orphan();
+    report("done %s", order);
+}
+
+static void test_meet(const char *name)
+{
+    if (test_fd >= 0)
+        return;
+    snprintf(test_name, sizeof test_name, "%s", name);
+    test_fd = test_connect();
+    report("up %s", ipc_role_name(role));
+    for (size_t i = 0; i < early_count; i++)
+        send(test_fd, early[i], strlen(early[i]), MSG_NOSIGNAL);
+    struct event *orders = event_new(base, test_fd, EV_READ | EV_PERSIST, on_order, NULL);
+    if (!orders || event_add(orders, NULL))
+        fail("event");
+}
+
+static int loopback_socket(int type, uint16_t *port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(*port)};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, length) ||
+        getsockname(fd, (struct sockaddr *)&address, &length) || (type == SOCK_STREAM && listen(fd, 4)))
+        fail("socket");
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void tunnel_bind(uint32_t request)
+{
+    struct ipc_tunnel_bound bound = {.udp6 = -1};
+    bound.udp4 = loopback_socket(SOCK_DGRAM, &bound.port);
+    ipc_send(parent, IPC_MSG_TUNNEL_BOUND, request, &bound);
+    close(bound.udp4);
+}
+
+/* "refused.…" stands for a rule whose port cannot be had. */
+static void rule_add(uint32_t request, const struct ipc_rule_add *rule)
+{
+    bool refused = strncmp(rule->host, "refused", 7) == 0;
+    if (!refused)
+        test_meet(rule->host);
+    if (role == IPC_PROXYD && !listening && rule->direction == 2 && !refused) {
+        listening = true;
+        struct ipc_listener_keep keep = {.port = rule->listen_port};
+        keep.fd = loopback_socket(SOCK_STREAM, &keep.port);
+        ipc_send(parent, IPC_MSG_LISTENER_KEEP, 0, &keep);
+        close(keep.fd);
+    }
+    struct ipc_result result = {.result = refused && role == IPC_PROXYD ? IPC_IN_USE : IPC_OK};
+    if (result.result)
+        snprintf(result.text, sizeof result.text, "address already in use");
+    ipc_send(parent, IPC_MSG_RESULT, request, &result);
+}
+
+static void tunnel_ready(void)
+{
+    struct ipc_tunnel_ready ready;
+    memcpy(ready.public_key, public_key, sizeof public_key);
+    ipc_send(parent, IPC_MSG_TUNNEL_READY, 0, &ready);
+}
+
+static void on_message(struct ipc_link *link, struct ipc_message *message, void *arg)
+{
+    (void)arg;
+    union ipc_body *body = &message->body;
+    uint32_t request = message->header.request;
+    const struct ipc_result ok = {.result = IPC_OK};
+    switch (message->header.type) {
+    case IPC_MSG_RULE_ADD:
+        rule_add(request, &body->rule_add);
+        break;
+    case IPC_MSG_TUNNEL_BIND:
+        report("bind");
+        tunnel_bind(request);
+        break;
+    case IPC_MSG_LISTENER_KEEP:
+        listening = true;
+        report("kept %u", body->listener_keep.port);
+        break;
+    case IPC_MSG_TUNNEL_CONFIG:
+        crypto_scalarmult_base(public_key, body->tunnel_config.private_key);
+        report("config");
+        break;
+    case IPC_MSG_TUNNEL_SOCKETS:
+        tunnel_ready();
+        break;
+    case IPC_MSG_PEER_SECRET:
+        report("secret %02x", body->peer_secret.preshared_key[0]);
+        break;
+    case IPC_MSG_STATIC_PEER:
+        report("peer %s:%u %u", body->static_peer.endpoint_host, body->static_peer.endpoint_port,
+               body->static_peer.allowed.count);
+        break;
+    case IPC_MSG_STATIC_DONE:
+        report("peers %u", body->static_done.peers);
+        ipc_send(link, IPC_MSG_RESULT, request, &ok);
+        break;
+    case IPC_MSG_LINK:
+        report("link %s %u", ipc_role_name((enum ipc_role)body->sibling.peer), body->sibling.generation);
+        break;
+    case IPC_MSG_LINK_DOWN:
+        report("down %s %u", ipc_role_name((enum ipc_role)body->link_down.peer), body->link_down.generation);
+        break;
+    case IPC_MSG_SHUTDOWN:
+        report("shutdown %u", body->shutdown.grace_ms);
+        if (!deaf)
+            event_base_loopbreak(base);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_close(struct ipc_link *link, int err, const char *why, void *arg)
+{
+    (void)link, (void)err, (void)why, (void)arg;
+    if (!deaf)
+        event_base_loopbreak(base);
+}
+
+static enum ipc_role role_of(const char *name)
+{
+    for (enum ipc_role r = IPC_TUNNELD; r <= IPC_CTLD; r++)
+        if (strstr(name, ipc_role_name(r)))
+            return r;
+    return IPC_PARENT;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct ipc_link_ops ops = {.on_message = on_message, .on_close = on_close};
+    role = role_of(argv[0]);
+    if (argc != 3 || strncmp(argv[1], "--log-level=", 12) || strncmp(argv[2], "--sandbox=", 10))
+        return 98;
+    /* Nothing else may have come along: no descriptor past the link, and no environment but the sanitizers'.
+     */
+    for (int fd = PARENT_FD + 1; fd < 64; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            return 97;
+    for (char **entry = environ; *entry; entry++)
+        if (!strstr(*entry, "SAN_OPTIONS="))
+            return 96;
+    base = event_base_new();
+    parent = base ? ipc_link_new(base, PARENT_FD, role, IPC_PARENT, 1, 64, &ops, NULL) : NULL;
+    if (!parent)
+        fail("link");
+    const struct ipc_hello hello = {.version = IPC_VERSION, .role = (uint8_t)role, .pid = (uint32_t)getpid()};
+    ipc_send(parent, IPC_MSG_HELLO, 0, &hello);
+    event_base_dispatch(base);
+    return 0;
+}

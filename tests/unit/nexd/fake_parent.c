@@ -1,0 +1,69 @@
+/* The parent as a program, with a configuration made up on the command line and no sandbox: what
+ * test_parent.c starts. Usage: fake_parent RULE_HOST…; each host gets an egress rule, the first one's port is
+ * free to choose. */
+#include "common/err.h"
+#include "common/log.h"
+#include "nexd/parent.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RULES_MAX = 4 };
+
+static void signals_block(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    signals_block();
+    signal(SIGPIPE, SIG_IGN);
+    log_init("nexd", LOG_LEVEL_DEBUG);
+    if (sodium_init() < 0 || argc < 2 || argc - 1 > RULES_MAX + 1)
+        return 95;
+    struct rule rules[RULES_MAX] = {0};
+    size_t rule_count = (size_t)argc - 2;
+    for (size_t i = 0; i < rule_count; i++) {
+        rules[i] = (struct rule){.direction = RULE_EGRESS,
+                                 .protocol = RULE_TCP,
+                                 .listen_port = (uint16_t)(atoi(argv[1]) + (int)i),
+                                 .dest_port = 80};
+        snprintf(rules[i].host, sizeof rules[i].host, "%s", argv[i + 2]);
+    }
+    struct netprefix prefixes[300] = {0};
+    for (size_t i = 0; i < 300; i++)
+        prefixes[i] =
+            (struct netprefix){.addr = {NETADDR_V4, {10, 0, (uint8_t)(i >> 8), (uint8_t)i}}, .length = 32};
+    struct wgconf_peer peers[2] = {
+        {.public_key = {1},
+         .preshared_key = {0xa5},
+         .has_preshared_key = true,
+         .endpoint_host = "one.example",
+         .endpoint_port = 51820,
+         .allowed = prefixes,
+         .allowed_count = 300},
+        {.public_key = {2}},
+    };
+    struct netprefix address = {.addr = {NETADDR_V4, {100, 64, 0, 1}}, .length = 32};
+    struct wgconf conf = {
+        .addresses = &address, .address_count = 1, .mtu = 1420, .peers = peers, .peer_count = 2};
+    randombytes_buf(conf.private_key, sizeof conf.private_key);
+    struct parent_config config = {.rules = rules, .rule_count = rule_count, .wgconf = &conf};
+    struct notify notify;
+    notify_open(&notify);
+    const struct control_socket none = {.fd = -1};
+    config.notify = &notify;
+    config.control = &none;
+    if (vault_take(&conf, &config.vault))
+        return 94;
+    int status = parent_run(&config);
+    vault_free(config.vault);
+    notify_close(&notify);
+    return status;
+}
