@@ -1,5 +1,5 @@
-/* A child's frame: see child.h. The order matters: the sandbox's first stage before anything else, all set-up before its
- * second stage, and not one byte of input before that. */
+/* A child's frame: see child.h. The order matters: the sandbox's first stage before anything else, all set-up
+ * before its second stage, and not one byte of input before that. */
 #include "child/child.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -68,8 +68,8 @@ static void link_replace(struct child *child, struct ipc_message *message)
     sibling_down(child, peer);
     int fd = message->body.sibling.fd;
     message->body.sibling.fd = -1;
-    child->links[peer] = ipc_link_new(child->base, fd, child->ops->role, peer, message->body.sibling.generation,
-                                      LINK_QUEUE_MAX, &link_ops, child);
+    child->links[peer] = ipc_link_new(child->base, fd, child->ops->role, peer,
+                                      message->body.sibling.generation, LINK_QUEUE_MAX, &link_ops, child);
     if (child->links[peer] == NULL)
         log_error("no memory for the link to %s", ipc_role_name(peer));
     else if (child->ops->on_link_up != NULL)
@@ -182,7 +182,8 @@ static enum sandbox_mode arguments_read(int argc, char **argv, const char *name)
     enum log_level level = LOG_LEVEL_INFO;
     const char *value;
     for (int i = 1; i < argc; i++) {
-        if (value_of(argv[i], "--log-level=", &value) && value[0] >= '0' && value[0] <= '4' && value[1] == '\0')
+        if (value_of(argv[i], "--log-level=", &value) && value[0] >= '0' && value[0] <= '4' &&
+            value[1] == '\0')
             level = (enum log_level)(value[0] - '0');
         else if (value_of(argv[i], "--sandbox=", &value) && strcmp(value, "best-effort") == 0)
             mode = SANDBOX_BEST_EFFORT;
@@ -228,8 +229,8 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
         log_error("cannot make an event loop");
         goto out;
     }
-    child.links[IPC_PARENT] = ipc_link_new(child.base, CHILD_PARENT_FD, ops->role, IPC_PARENT, 1, LINK_QUEUE_MAX,
-                                           &link_ops, &child);
+    child.links[IPC_PARENT] = ipc_link_new(child.base, CHILD_PARENT_FD, ops->role, IPC_PARENT, 1,
+                                           LINK_QUEUE_MAX, &link_ops, &child);
     if (child.links[IPC_PARENT] == NULL) {
         log_error("descriptor %d is no link to a parent: this program is started by nexd", CHILD_PARENT_FD);
         goto out;
@@ -237,9 +238,9 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
     set_up = true;
     if (ops->setup != NULL && ops->setup(&child, arg) != 0)
         goto out;
+    struct ipc_hello hello = {.version = IPC_VERSION, .role = (uint8_t)ops->role, .pid = (uint32_t)getpid()};
     (void)sandbox_enter(ops->sandbox, mode);
 
-    struct ipc_hello hello = {.version = IPC_VERSION, .role = (uint8_t)ops->role, .pid = (uint32_t)getpid()};
     child.status = 0;
     if (ipc_send(child.links[IPC_PARENT], IPC_MSG_HELLO, 0, &hello) != NX_OK)
         child.status = 1;

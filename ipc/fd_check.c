@@ -3,7 +3,6 @@
 #include "ipc/table.h"
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 struct socket_facts {
     int domain, type, protocol, listening;
@@ -18,12 +17,12 @@ static bool option(int fd, int name, int *out)
 
 static bool facts_of(int fd, struct socket_facts *facts)
 {
-    struct stat status;
     struct sockaddr_storage name;
     socklen_t size = sizeof name;
-    if (fstat(fd, &status) != 0 || !S_ISSOCK(status.st_mode) || !option(fd, SO_DOMAIN, &facts->domain) ||
-        !option(fd, SO_TYPE, &facts->type) || !option(fd, SO_PROTOCOL, &facts->protocol) ||
-        !option(fd, SO_ACCEPTCONN, &facts->listening))
+    /* The first question fails for anything that is no socket; fstat(2) would need a call that also takes
+     * paths. */
+    if (!option(fd, SO_DOMAIN, &facts->domain) || !option(fd, SO_TYPE, &facts->type) ||
+        !option(fd, SO_PROTOCOL, &facts->protocol) || !option(fd, SO_ACCEPTCONN, &facts->listening))
         return false;
     facts->connected = getpeername(fd, (struct sockaddr *)&name, &size) == 0;
     size = sizeof name;
@@ -47,7 +46,8 @@ bool ipc_fd_is(int fd, enum ipc_fd_kind kind, uint8_t protocol)
     bool udp = inet && f.type == SOCK_DGRAM && f.protocol == IPPROTO_UDP;
     switch (kind) {
     case IPC_FD_TCP_CONNECTED:
-        /* A client may have gone before it is handed over: then it has no peer any more, but it still is bound. */
+        /* A client may have gone before it is handed over: then it has no peer any more, but it still is
+         * bound. */
         return tcp && !f.listening && (f.connected || f.bound);
     case IPC_FD_TCP_LISTENER:
         return tcp && f.listening;

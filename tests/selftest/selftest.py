@@ -1,5 +1,6 @@
 """Runs one act inside one sandboxed process and says what came of it."""
 import errno
+import fcntl
 import os
 import signal
 import socket
@@ -8,32 +9,30 @@ from pathlib import Path
 
 BUILD = Path(os.environ.get("NEXD_BUILD", "build")).resolve()
 HERE = Path(__file__).resolve().parent
+LINK_FD = 3
 DEADLINE_S = 20  # for one process; it needs a few milliseconds
 
 
 class Process:
     """A self-test executable with the descriptors that selftest.c expects, and its report."""
 
-    def __init__(self, argv, act, link_fd=False, **popen):
+    def __init__(self, argv, act, link=False, **popen):
         report_out, report_in = os.pipe()
         tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
         file = os.open("/etc/passwd", os.O_RDONLY)
-        self.link = None
-        fds = [report_in, tcp.fileno(), udp.fileno(), file]
-        environment = {"NEXD_SELFTEST_ACT": act, "NEXD_SELFTEST_FDS": ",".join(map(str, fds))}
-        if link_fd:
-            # A child of nexd finds its parent's link on descriptor 3; a shell puts it there.
-            self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            fds.append(theirs.fileno())
-            argv = ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{theirs.fileno()} {theirs.fileno()}<&-', *argv]
-        self.popen = subprocess.Popen(argv, pass_fds=fds, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE, env=environment, **popen)
-        if link_fd:
-            theirs.close()
-        os.close(report_in)
-        os.close(file)
-        tcp.close()
-        udp.close()
+        self.link, their_link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Out of the way of LINK_FD, where a child of nexd finds the link to its parent.
+        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LINK_FD + 1)
+               for fd in (report_in, tcp.fileno(), udp.fileno(), file, their_link.fileno())]
+        if link:
+            popen.update(preexec_fn=lambda: os.dup2(fds[-1], LINK_FD))
+        environment = {"NEXD_SELFTEST_ACT": act, "NEXD_SELFTEST_FDS": ",".join(map(str, fds[:-1]))}
+        self.popen = subprocess.Popen(argv, pass_fds=[*fds[:-1], *([LINK_FD] if link else [])], stdin=subprocess.PIPE,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, **popen)
+        for fd in (report_in, file, *fds):
+            os.close(fd)
+        for one in (tcp, udp, their_link):
+            one.close()
         self.report = os.fdopen(report_out)
 
     def __enter__(self):
@@ -43,8 +42,7 @@ class Process:
         self.popen.kill()
         self.popen.communicate()
         self.report.close()
-        if self.link:
-            self.link.close()
+        self.link.close()
 
     def wait_begun(self):
         """The sandbox is in force and the act has been begun."""
