@@ -2,6 +2,7 @@
 # What the scripts share. Sourced, never run.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034  # used by those that source this
 jobs=$(nproc)
 
 say() {
