@@ -114,24 +114,51 @@ char *rule_format(const struct rule *rule, char *out)
     return out;
 }
 
-/* Names are compared without regard to case; addresses by value, with their zones. */
-static bool host_equal(const struct rule *a, const struct rule *b)
+static int compare_numbers(int a, int b)
 {
-    if (a->addr.family == NETADDR_NONE || b->addr.family == NETADDR_NONE)
-        return a->addr.family == b->addr.family && text_equal_nocase(a->host, strlen(a->host), b->host);
-    const char *const a_zone = strchr(a->host, '%'), *const b_zone = strchr(b->host, '%');
-    return netaddr_equal(&a->addr, &b->addr) &&
-           strcmp(a_zone == NULL ? "" : a_zone, b_zone == NULL ? "" : b_zone) == 0;
+    return (a > b) - (a < b);
 }
 
-bool rule_same_listener(const struct rule *a, const struct rule *b)
+static const char *zone_of(const struct rule *rule)
 {
-    return a->direction == b->direction && a->protocol == b->protocol && a->listen_port == b->listen_port;
+    const char *const percent = strchr(rule->host, '%');
+    return percent == NULL ? "" : percent;
+}
+
+static int compare_hosts(const struct rule *a, const struct rule *b)
+{
+    if (a->addr.family != b->addr.family)
+        return compare_numbers(a->addr.family, b->addr.family);
+    if (a->addr.family == NETADDR_NONE)
+        return text_compare_nocase(a->host, b->host);
+    const int order = memcmp(a->addr.bytes, b->addr.bytes, sizeof(a->addr.bytes));
+    return order != 0 ? order : strcmp(zone_of(a), zone_of(b));
+}
+
+static int compare_listeners(const struct rule *a, const struct rule *b)
+{
+    int order = compare_numbers((int)a->direction, (int)b->direction);
+    if (order == 0)
+        order = compare_numbers((int)a->protocol, (int)b->protocol);
+    return order != 0 ? order : compare_numbers(a->listen_port, b->listen_port);
+}
+
+int rule_compare(const struct rule *a, const struct rule *b)
+{
+    int order = compare_listeners(a, b);
+    if (order == 0)
+        order = compare_hosts(a, b);
+    return order != 0 ? order : compare_numbers(a->dest_port, b->dest_port);
 }
 
 bool rule_equal(const struct rule *a, const struct rule *b)
 {
-    return rule_same_listener(a, b) && a->dest_port == b->dest_port && host_equal(a, b);
+    return rule_compare(a, b) == 0;
+}
+
+bool rule_same_listener(const struct rule *a, const struct rule *b)
+{
+    return compare_listeners(a, b) == 0;
 }
 
 const char *rule_direction_name(enum rule_direction direction)

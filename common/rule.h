@@ -23,7 +23,12 @@ struct rule {
 int rule_parse(enum rule_direction direction, const char *text, struct rule *out, char *error);
 /* Canonical text into `out` (RULE_TEXT_MAX bytes); returns `out`. */
 char *rule_format(const struct rule *rule, char *out);
+/* Same direction, protocol, ports and destination; names without regard to case, addresses by value with
+ * their zones. */
 bool rule_equal(const struct rule *a, const struct rule *b);
+/* Negative, zero or positive: a total order, zero exactly for equal rules, in which rules of one listener
+ * stand together. */
+int rule_compare(const struct rule *a, const struct rule *b);
 /* Same direction, protocol and listen port: the rules share a listener and are balanced over. */
 bool rule_same_listener(const struct rule *a, const struct rule *b);
 const char *rule_direction_name(enum rule_direction direction); /* "ingress", "egress" */

@@ -175,6 +175,15 @@ bool text_equal_nocase(const char *text, size_t length, const char *literal)
     return literal[length] == '\0';
 }
 
+int text_compare_nocase(const char *a, const char *b)
+{
+    while (*a != '\0' && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return (unsigned char)lower(*a) - (unsigned char)lower(*b);
+}
+
 struct text_span text_trim(const char *start, size_t length)
 {
     while (length > 0 && text_is_blank(start[0])) {

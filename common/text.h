@@ -46,6 +46,8 @@ static inline bool text_is_blank(char c)
 }
 /* Equal but for the case of ASCII letters. `literal` is a C string, `text` has `length` bytes. */
 bool text_equal_nocase(const char *text, size_t length, const char *literal);
+/* As strcmp(3), but for the case of ASCII letters. */
+int text_compare_nocase(const char *a, const char *b);
 
 /* A part of a larger text; not terminated. */
 struct text_span {

@@ -1,0 +1,56 @@
+/* nexd's command line and environment, turned into one struct:
+ *
+ *     nexd [global flags] proxy [--ingress RULE]... [--egress RULE]...
+ *     nexd version
+ *     nexd help [COMMAND]
+ *
+ * Global flags stand before or after the command, --unix-socket only before it. Every malformed argument,
+ * variable or rule is an error of one line, to be printed as it is, with exit status OPTIONS_EXIT_USAGE. The
+ * parent process. */
+#ifndef NEXD_NEXD_OPTIONS_H
+#define NEXD_NEXD_OPTIONS_H
+
+#include "common/log.h"
+#include "common/rule.h"
+#include "common/wgconf.h"
+#include "sandbox/sandbox.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+enum { OPTIONS_ERROR_MAX = 512, OPTIONS_EXIT_USAGE = 2, OPTIONS_SOCKET_MAX = 108 /* sun_path */ };
+_Static_assert((int)OPTIONS_ERROR_MAX >= (int)WGCONF_ERROR_MAX, "errors of the configuration pass through");
+
+enum options_command { OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION };
+
+struct options {
+    enum options_command command;
+    enum options_command help_topic; /* with OPTIONS_HELP; OPTIONS_HELP is nexd as a whole */
+    char wireguard_config[PATH_MAX]; /* not empty with OPTIONS_PROXY */
+    /* Defaults: for root /var/run/nexd.sock and /var/lib/nexd, for others below $HOME/.nexodus, and ""
+     * without a usable HOME. */
+    char unix_socket[OPTIONS_SOCKET_MAX];
+    char state_dir[PATH_MAX];
+    bool unix_socket_given, state_dir_given; /* by flag or environment, not by default */
+    int64_t listen_port;                     /* -1 = as the configuration says, 0 = any, else the port */
+    enum log_level log_level;
+    enum sandbox_mode sandbox;
+    struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */
+    size_t rule_count;
+};
+
+/* Reads arguments (argv[0] is skipped) and environment. NX_OK; else NX_EINVAL or NX_ENOMEM with the line for
+ * standard error in `error` (OPTIONS_ERROR_MAX bytes, no newline) and nothing allocated. `out` is
+ * overwritten. */
+int options_parse(int argc, char **argv, char **envp, struct options *out, char *error);
+void options_free(struct options *options);
+
+/* Loads options->wireguard_config and applies --listen-port. On failure as wgconf_load(). Warnings are passed
+ * on only when it succeeds, so that a failure is one line. */
+int options_load_config(const struct options *options, struct wgconf *out, wgconf_warn_fn warn,
+                        void *warn_arg, char *error);
+
+/* Prints the help for a command, or for OPTIONS_HELP the overview. */
+void options_usage(FILE *stream, enum options_command topic);
+
+#endif
