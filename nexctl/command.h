@@ -1,0 +1,36 @@
+/* The command line of nexctl: which command, with which options; and the help texts. No I/O but printing. */
+#ifndef NEXD_NEXCTL_COMMAND_H
+#define NEXD_NEXCTL_COMMAND_H
+
+#include "nexctl/peers.h"
+
+enum { EXIT_USAGE = 1, EXIT_UNKNOWN_COMMAND = 3, COMMAND_ERROR_MAX = 256 };
+
+enum command_id {
+    COMMAND_HELP = 0, /* print `help`, exit 0 */
+    COMMAND_VERSION,
+    COMMAND_STATUS,
+    COMMAND_GET_TUNNELIP,
+    COMMAND_GET_DEBUG,
+    COMMAND_SET_DEBUG_ON,
+    COMMAND_SET_DEBUG_OFF,
+    COMMAND_PROXY_LIST,
+    COMMAND_PEERS_LIST,
+};
+
+struct command_group;
+
+struct command {
+    enum command_id id;
+    const struct command_group *help; /* the group whose help is wanted, or that an error is about */
+    enum output_form output;
+    const char *unix_socket; /* NULL = default */
+    bool ipv6;
+};
+
+/* NX_OK, or the exit status to end with (positive), and then `error` (COMMAND_ERROR_MAX bytes) holds one line
+ * for standard error. */
+int command_parse(int argc, char *const *argv, struct command *out, char *error);
+void command_help(FILE *out, const struct command_group *group);
+
+#endif

@@ -1,0 +1,136 @@
+/* nexctl: the operator's command line to the control socket of a running nexd.
+ *
+ * Each command is one call whose text is printed as it came, except for the list of peers, which is taken
+ * apart and printed in the form that --output names. Versions of nexctl and nexd need not be equal. Exit
+ * status: 0; 1 for every failure; 3 for a command that does not exist. */
+#include "common/err.h"
+#include "nexctl/command.h"
+#include "nexctl/rpc.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char system_socket[] = "/var/run/nexd.sock";
+
+/* Where a nexd of this user listens, if it does; else where the system's does. */
+static const char *socket_default(char *buffer, size_t size)
+{
+    const char *home = getenv("HOME");
+    if (geteuid() == 0 || !home || home[0] == '\0')
+        return system_socket;
+    int length = snprintf(buffer, size, "%s/.nexodus/nexd.sock", home);
+    return length > 0 && (size_t)length < size && access(buffer, F_OK) == 0 ? buffer : system_socket;
+}
+
+static void connect_failed(const char *path, int cause, const char *why)
+{
+    bool of_root = strcmp(path, system_socket) == 0 || cause == EACCES || cause == EPERM;
+    if (geteuid() != 0 && of_root)
+        fprintf(stderr, "'nexctl nexd' commands must be run with sudo on Linux\n\n");
+    else
+        fprintf(stderr, "is nexd running?: failed to connect to nexd at '%s': %s\n\n", path, why);
+}
+
+/* One call; its result or NULL, the failure then printed. */
+static char *call(const char *path, const char *method)
+{
+    char *result = NULL, error[RPC_ERROR_MAX];
+    errno = 0;
+    int err = rpc_call(path, method, "", &result, error);
+    if (err == NX_ENOENT)
+        connect_failed(path, errno, error);
+    else if (err)
+        fprintf(stderr, "Failed to execute method (%s): %s\n\n", method, error);
+    return err ? NULL : result;
+}
+
+static int call_and_print(const char *path, const char *method, const char *after)
+{
+    char *result = call(path, method);
+    if (!result)
+        return EXIT_FAILURE;
+    printf("%s%s", result, after);
+    free(result);
+    return EXIT_SUCCESS;
+}
+
+static int peers_list(const char *path, enum output_form output)
+{
+    char *result = call(path, "ListPeers");
+    if (!result)
+        return EXIT_FAILURE;
+    struct peer_list list;
+    int err = peers_parse(result, &list);
+    free(result);
+    if (err) {
+        fprintf(stderr, "the list of peers cannot be understood: %s\n\n", nx_strerror(err));
+        return EXIT_FAILURE;
+    }
+    if (list.relay_required && !list.relay_present)
+        fprintf(stderr, "\nWARNING: A relay node is required but not present. Peers that cannot be reached "
+                        "directly stay unreachable until there is one.\n");
+    peers_print(stdout, &list, output, (uint64_t)time(NULL));
+    peers_free(&list);
+    return EXIT_SUCCESS;
+}
+
+static int version(const char *path)
+{
+    char *result = call(path, "Version");
+    if (!result)
+        return EXIT_FAILURE;
+    printf("nexctl version: %s\nnexd version: %s\n", NEXD_VERSION, result);
+    free(result);
+    return EXIT_SUCCESS;
+}
+
+static int run(const struct command *command)
+{
+    char buffer[PATH_MAX];
+    const char *path = command->unix_socket ? command->unix_socket : socket_default(buffer, sizeof buffer);
+    switch (command->id) {
+    case COMMAND_HELP:
+        command_help(stdout, command->help);
+        return EXIT_SUCCESS;
+    case COMMAND_VERSION:
+        return version(path);
+    case COMMAND_STATUS:
+        return call_and_print(path, "Status", "");
+    case COMMAND_GET_TUNNELIP:
+        return call_and_print(path, command->ipv6 ? "GetTunnelIPv6" : "GetTunnelIPv4", "\n");
+    case COMMAND_GET_DEBUG:
+        return call_and_print(path, "GetDebug", "\n");
+    case COMMAND_SET_DEBUG_ON:
+        return call_and_print(path, "SetDebugOn", "\n");
+    case COMMAND_SET_DEBUG_OFF:
+        return call_and_print(path, "SetDebugOff", "\n");
+    case COMMAND_PROXY_LIST:
+        return call_and_print(path, "ProxyList", "");
+    case COMMAND_PEERS_LIST:
+        return peers_list(path, command->output);
+    }
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct command command;
+    char error[COMMAND_ERROR_MAX] = "";
+    int status = command_parse(argc, argv, &command, error);
+    if (status) {
+        fprintf(stderr, "%s\n", error);
+        if (status == EXIT_USAGE && strncmp(error, "Incorrect", 9) == 0)
+            command_help(stderr, command.help);
+        return status;
+    }
+    status = run(&command);
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "standard output: %s\n", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    return status;
+}

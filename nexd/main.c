@@ -1,0 +1,158 @@
+/* nexd: reads command line and configuration, makes what must be made before the sandbox closes (control
+ * socket, notification socket), and hands over to the parent's loop.
+ *
+ * Exit status: 0 after a requested stop; 2 for a command line, environment or configuration that is wrong; 1
+ * for everything else. */
+#include "common/err.h"
+#include "common/log.h"
+#include "nexd/options.h"
+#include "nexd/parent.h"
+#include "nexd/zone.h"
+#include "seccomp/nexd.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_FILES = 1 << 14, MAX_FILE_BYTES = 1 << 24 };
+
+static const struct sandbox_spec sandbox = {
+    .name = "nexd",
+    .start = nexd_start_filter,
+    .start_count = sizeof nexd_start_filter / sizeof *nexd_start_filter,
+    .run = nexd_run_filter,
+    .run_count = sizeof nexd_run_filter / sizeof *nexd_run_filter,
+    .max_files = MAX_FILES,
+    .max_file_bytes = MAX_FILE_BYTES,
+    .may_fork = true,
+};
+
+/* From here until the loop listens, a stop signal waits instead of being lost, which as process 1 it would
+ * be. */
+static void signals_hold(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Whoever started us without the standard descriptors must not get a socket's bytes written to them. */
+static int standard_descriptors_fill(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? NX_ESYS : NX_OK;
+}
+
+static void config_warning(void *arg, const char *message)
+{
+    (void)arg;
+    log_warn("%s", message);
+}
+
+/* The socket at the default path is a convenience: where it cannot be made (a read-only root file system),
+ * the proxy runs without it. A path that was asked for, and another nexd that is already there, are errors.
+ */
+static int control_open(const struct options *options, struct control_socket *out)
+{
+    char error[CONTROL_SOCKET_ERROR_MAX];
+    *out = (struct control_socket){.fd = -1};
+    if (strcmp(options->unix_socket, "none") == 0)
+        return NX_OK;
+    if (options->unix_socket[0] == '\0') {
+        log_warn("no control socket: HOME is not set (--unix-socket PATH names one)");
+        return NX_OK;
+    }
+    bool make_folder = !options->unix_socket_given && geteuid() != 0;
+    int err = control_socket_open(options->unix_socket, make_folder, out, error);
+    if (err == NX_ESYS && !options->unix_socket_given) {
+        log_warn("%s: running without (--unix-socket PATH names another, \"none\" says that none is wanted)",
+                 error);
+        return NX_OK;
+    }
+    if (err)
+        log_error("%s", error);
+    return err;
+}
+
+/* With everything in hand: until the end. */
+static int proxy_run(const struct options *options, struct wgconf *conf)
+{
+    int status = EXIT_FAILURE;
+    struct control_socket control = {.fd = -1};
+    struct notify notify;
+    struct parent_config config = {.rules = options->rules,
+                                   .rule_count = options->rule_count,
+                                   .wgconf = conf,
+                                   .control = &control,
+                                   .notify = &notify,
+                                   .sandbox_mode = options->sandbox,
+                                   .sandbox = &sandbox};
+    notify_open(&notify);
+    if (options->rule_count > PARENT_RULES_MAX) {
+        log_error("more than %d rules", PARENT_RULES_MAX);
+        goto out;
+    }
+    if (control_open(options, &control))
+        goto out;
+    if (vault_take(conf, &config.vault)) {
+        log_error("no memory that is fit for keys");
+        goto out;
+    }
+    status = parent_run(&config);
+out:
+    vault_free(config.vault);
+    control_socket_close(&control);
+    notify_close(&notify);
+    return status;
+}
+
+static int proxy(const struct options *options)
+{
+    char error[OPTIONS_ERROR_MAX];
+    struct wgconf conf;
+    log_init("nexd", options->log_level);
+    (void)sandbox_start(&sandbox, options->sandbox);
+    if (sodium_init() < 0) {
+        log_error("libsodium does not start: no source of random numbers");
+        return EXIT_FAILURE;
+    }
+    if (options_load_config(options, &conf, config_warning, NULL, error)) {
+        fprintf(stderr, "nexd: %s\n", error);
+        return OPTIONS_EXIT_USAGE;
+    }
+    zones_number(&conf);
+    int status = proxy_run(options, &conf);
+    wgconf_free(&conf);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    char error[OPTIONS_ERROR_MAX];
+    struct options options;
+    int status = EXIT_SUCCESS;
+    signals_hold();
+    if (standard_descriptors_fill())
+        return EXIT_FAILURE;
+    if (options_parse(argc, argv, environ, &options, error)) {
+        fprintf(stderr, "nexd: %s\n", error);
+        return OPTIONS_EXIT_USAGE;
+    }
+    if (options.command == OPTIONS_HELP)
+        options_usage(stdout, options.help_topic);
+    else if (options.command == OPTIONS_VERSION)
+        printf("version: %s\n", NEXD_VERSION);
+    else
+        status = proxy(&options);
+    options_free(&options);
+    return fflush(stdout) ? EXIT_FAILURE : status;
+}
