@@ -113,11 +113,10 @@ static int error_from_ares(int status)
     case ARES_EBADNAME:
         return NX_ENOENT;
     case ARES_ETIMEOUT:
-    case ARES_ECONNREFUSED:
         return NX_ETIMEDOUT;
     case ARES_ENOMEM:
         return NX_ENOMEM;
-    default:
+    default: /* ARES_ECONNREFUSED among them, which stands for SERVFAIL of all servers too */
         return NX_EPROTO;
     }
 }

@@ -55,7 +55,7 @@ static int on_setup(struct child *child, void *arg)
     proxyd->connector = connector_new(base, proxyd->resolver, &proxyd->rules, &proxyd->tunneld);
     proxyd->listeners =
         listeners_new(base, &proxyd->rules, &proxyd->chooser, &proxyd->tunneld, &proxyd->parent);
-    proxyd->udp_ports = udp_ports_new(&proxyd->tunneld, &proxyd->parent);
+    proxyd->udp_ports = udp_ports_new(base, &proxyd->tunneld, &proxyd->parent);
     if (!proxyd->connector || !proxyd->listeners || !proxyd->udp_ports)
         goto no_memory;
     outbox_set_link(&proxyd->parent, child_link(child, IPC_PARENT));

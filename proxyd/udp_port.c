@@ -8,20 +8,23 @@
 #include "common/log.h"
 #include "proxyd/wildcard.h"
 
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { UDP_BUFFER_BYTES = 1 << 20 };
+enum { UDP_BUFFER_BYTES = 1 << 20, LINGER_MS = 1000 };
 
 struct udp_port {
     LIST_ENTRY(udp_port) entry;
     uint16_t port;
-    bool has_rules; /* an adopted one waits for its first */
+    bool has_rules;       /* an adopted one waits for its first */
+    struct event *linger; /* pending: its last rule is gone */
     int fd;
 };
 
 struct udp_ports {
+    struct event_base *base;
     struct outbox *tunneld, *parent;
     LIST_HEAD(, udp_port) all;
 };
@@ -50,23 +53,35 @@ static int udp_options_set(int fd)
     return result ? NX_ESYS : NX_OK;
 }
 
+static void udp_port_free(struct udp_port *port)
+{
+    LIST_REMOVE(port, entry);
+    event_free(port->linger);
+    fd_close(&port->fd);
+    free(port);
+}
+
+static void on_linger_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    udp_port_free(arg);
+}
+
 /* Takes over `fd` on success. */
 static struct udp_port *udp_port_new(struct udp_ports *ports, uint16_t port, int fd)
 {
     struct udp_port *const made = calloc(1, sizeof(*made));
     if (!made)
         return NULL;
+    made->linger = evtimer_new(ports->base, on_linger_over, made);
+    if (!made->linger) {
+        free(made);
+        return NULL;
+    }
     made->port = port;
     made->fd = fd;
     LIST_INSERT_HEAD(&ports->all, made, entry);
     return made;
-}
-
-static void udp_port_free(struct udp_port *port)
-{
-    LIST_REMOVE(port, entry);
-    fd_close(&port->fd);
-    free(port);
 }
 
 int udp_port_adopt(struct udp_ports *ports, uint16_t port, int fd, struct failure *failure)
@@ -135,6 +150,10 @@ int udp_port_open(struct udp_ports *ports, const struct rule_entry *entry, struc
     if (port->has_rules)
         return NX_OK;
     port->has_rules = true;
+    if (evtimer_pending(port->linger, NULL)) { /* the parent has let go of it */
+        event_del(port->linger);
+        udp_port_send(port, ports->parent, IPC_MSG_UDP_KEEP);
+    }
     if (ports->tunneld->link) /* else with the others, when the link comes up */
         udp_port_send(port, ports->tunneld, IPC_MSG_EGRESS_UDP);
     return NX_OK;
@@ -148,7 +167,8 @@ void udp_port_close(struct udp_ports *ports, uint16_t port)
     const struct ipc_egress_udp_stop body = {.port = port};
     if (ports->tunneld->link)
         outbox_send(ports->tunneld, IPC_MSG_EGRESS_UDP_STOP, 0, &body, sizeof(body), -1);
-    udp_port_free(found);
+    found->has_rules = false;
+    event_add(found->linger, &(struct timeval){LINGER_MS / 1000, LINGER_MS % 1000 * 1000});
 }
 
 void udp_ports_announce(struct udp_ports *ports)
@@ -159,11 +179,12 @@ void udp_ports_announce(struct udp_ports *ports)
             udp_port_send(port, ports->tunneld, IPC_MSG_EGRESS_UDP);
 }
 
-struct udp_ports *udp_ports_new(struct outbox *tunneld, struct outbox *parent)
+struct udp_ports *udp_ports_new(struct event_base *base, struct outbox *tunneld, struct outbox *parent)
 {
     struct udp_ports *const ports = calloc(1, sizeof(*ports));
     if (!ports)
         return NULL;
+    ports->base = base;
     ports->tunneld = tunneld;
     ports->parent = parent;
     return ports;

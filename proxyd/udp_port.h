@@ -7,8 +7,9 @@
 
 struct udp_ports;
 
-/* `tunneld` takes the sockets, `parent` their duplicates. Both outlive it. NULL when out of memory. */
-struct udp_ports *udp_ports_new(struct outbox *tunneld, struct outbox *parent);
+/* `tunneld` takes the sockets, `parent` their duplicates. All arguments outlive it. NULL when out of memory.
+ */
+struct udp_ports *udp_ports_new(struct event_base *base, struct outbox *tunneld, struct outbox *parent);
 /* NULL is harmless. */
 void udp_ports_free(struct udp_ports *ports);
 

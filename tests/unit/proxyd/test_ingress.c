@@ -1,0 +1,434 @@
+/* Ingress rules, the tunnel's sockets and names through the real program. */
+#include "common/clock.h"
+#include "common/err.h"
+#include "dns_server.h"
+#include "proxyd/connector.h"
+#include "rig.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+enum { PORT = 8080 };
+static struct rig rig;
+
+static void set_up(void)
+{
+    rig_start(&rig);
+    rig_link(&rig, IPC_TUNNELD);
+    rig_link(&rig, IPC_CTLD);
+}
+
+static void tear_down(void)
+{
+    rig_stop(&rig);
+}
+
+/* tcp:8080:HOST:PORT */
+static void add_rule(uint32_t id, const char *protocol, const char *host, uint16_t port)
+{
+    char text[300];
+    snprintf(text, sizeof(text), "%s:%u:%s:%u", protocol, PORT, host, port);
+    rig_rule(&rig, id, RULE_INGRESS, text, IPC_OK);
+}
+
+static uint32_t ask(enum rule_protocol protocol)
+{
+    const struct ipc_connect body = {.protocol = (uint8_t)protocol,
+                                     .port = PORT,
+                                     .client = rig_sock("100.64.0.9", 1234),
+                                     .local = rig_sock("100.64.0.1", PORT)};
+    return rig_send(&rig, IPC_TUNNELD, IPC_MSG_CONNECT, &body);
+}
+
+static const struct ipc_connected *connected(uint32_t request)
+{
+    const struct ipc_message *const message = rig_answer(&rig, IPC_TUNNELD, request);
+    ck_assert_msg(message->header.type == IPC_MSG_CONNECTED, "%s", message->body.result.text);
+    return &message->body.connected;
+}
+
+/* Asks, expects a connection made for this rule, and returns how long it took in ms. */
+static uint64_t connects_to(uint32_t rule_id)
+{
+    const uint64_t begin_ns = clock_now_ns();
+    ck_assert_uint_eq(connected(ask(RULE_TCP))->rule_id, rule_id);
+    return (clock_now_ns() - begin_ns) / NS_PER_MS;
+}
+
+static void dest_is(const struct netsock *dest, const char *address, uint16_t port)
+{
+    const struct netsock wanted = rig_sock(address, port);
+    ck_assert(netsock_equal(dest, &wanted));
+}
+
+/* A port at which connecting neither succeeds nor fails: the queue of a listener that nobody serves is full.
+ * Opened so often until the kernel drops what comes. */
+struct black_hole {
+    uint16_t port;
+    int listener, fillers[16];
+};
+
+static struct black_hole black_hole_open(const char *address)
+{
+    struct black_hole hole = {0};
+    hole.listener = rig_listen(address, &hole.port);
+    ck_assert_int_eq(listen(hole.listener, 0), 0);
+    const struct netsock sock = rig_sock(address, hole.port);
+    struct sockaddr_storage storage;
+    const socklen_t length = netsock_to_sockaddr(&sock, &storage);
+    for (int i = 0; i < 16; i++) {
+        hole.fillers[i] = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(hole.fillers[i], (struct sockaddr *)&storage, length);
+    }
+    return hole;
+}
+
+static void black_hole_close(struct black_hole *hole)
+{
+    for (int i = 0; i < 16; i++)
+        close(hole->fillers[i]);
+    close(hole->listener);
+}
+
+START_TEST(connection_is_made_and_handed_over)
+{
+    static const char *const addresses[] = {"127.0.0.1", "::1"};
+    for (int i = 0; i < 2; i++) {
+        uint16_t port = 0;
+        const int server = rig_listen(addresses[i], &port);
+        add_rule(1, "tcp", i == 0 ? "127.0.0.1" : "[::1]", port);
+        const struct ipc_connected *const answer = connected(ask(RULE_TCP));
+        ck_assert_uint_eq(answer->rule_id, 1);
+        ck_assert_uint_eq(answer->protocol, RULE_TCP);
+        dest_is(&answer->dest, addresses[i], port);
+        const int fd = rig_fd(&answer->fd), peer = accept(server, NULL, NULL);
+        int nodelay = 0, keepalive = 0;
+        socklen_t length = sizeof(int);
+        ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &length), 0);
+        ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &length), 0);
+        ck_assert(nodelay && keepalive && (fcntl(fd, F_GETFL) & O_NONBLOCK));
+        char byte;
+        ck_assert_int_eq(send(peer, "x", 1, 0), 1);
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+        ck_assert_int_eq(recv(fd, &byte, 1, 0), 1);
+        close(fd);
+        ck_assert_int_eq(recv(peer, &byte, 1, 0), 0); /* proxyd has no copy */
+        close(peer);
+        close(server);
+        rig_rule_remove(&rig, 1);
+    }
+}
+END_TEST
+
+START_TEST(no_rule_and_refused_are_told_apart)
+{
+    rig_result(&rig, IPC_TUNNELD, ask(RULE_TCP), IPC_NOT_FOUND);
+    const uint16_t closed = rig_free_port(SOCK_STREAM);
+    add_rule(1, "tcp", "127.0.0.1", closed);
+    char wanted[64];
+    snprintf(wanted, sizeof(wanted), "127.0.0.1:%u", closed);
+    for (int i = 0; i < 3; i++) { /* it is tried every time, also while it counts as failed */
+        const char *const said = rig_result(&rig, IPC_TUNNELD, ask(RULE_TCP), IPC_REFUSED);
+        ck_assert_msg(strstr(said, wanted) != NULL, "%s", said);
+    }
+    rig_result(&rig, IPC_TUNNELD, ask(RULE_UDP), IPC_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(refusing_destination_is_replaced_by_the_next)
+{
+    uint16_t port = 0;
+    const int server = rig_listen("127.0.0.1", &port);
+    add_rule(1, "tcp", "127.0.0.1", port);
+    add_rule(2, "tcp", "127.0.0.1", rig_free_port(SOCK_STREAM));
+    add_rule(3, "tcp", "nobody.example.", port);
+    for (int i = 0; i < 6; i++)
+        connects_to(1);
+    close(server);
+}
+END_TEST
+
+START_TEST(working_destinations_take_turns)
+{
+    uint16_t ports[3] = {0};
+    int servers[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        servers[i] = rig_listen("127.0.0.1", &ports[i]);
+        add_rule(i + 1, "tcp", "127.0.0.1", ports[i]);
+    }
+    static const uint32_t wanted[] = {2, 3, 1, 2, 3};
+    for (int i = 0; i < 5; i++)
+        connects_to(wanted[i]);
+    /* One fails: the others share its turns. Once it is back, it is used again. */
+    close(servers[1]);
+    unsigned uses[4] = {0};
+    for (int i = 0; i < 6; i++)
+        uses[connected(ask(RULE_TCP))->rule_id]++;
+    ck_assert(uses[1] >= 2 && uses[2] == 0 && uses[3] >= 2);
+    servers[1] = rig_listen("127.0.0.1", &ports[1]);
+    const uint64_t end_ns = clock_now_ns() + 15 * NS_PER_S;
+    while (connected(ask(RULE_TCP))->rule_id != 2) {
+        ck_assert_uint_lt(clock_now_ns(), end_ns);
+        rig_run_ms(&rig, 20);
+    }
+    for (int i = 0; i < 3; i++)
+        close(servers[i]);
+}
+END_TEST
+
+START_TEST(silent_destination_costs_its_share_of_the_time_once)
+{
+    uint16_t port = 0;
+    const int server = rig_listen("127.0.0.1", &port);
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    add_rule(1, "tcp", "127.0.0.1", port);
+    add_rule(2, "tcp", "127.0.0.2", hole.port);
+    const uint64_t first_ms = connects_to(1);
+    ck_assert_uint_ge(first_ms, CONNECTOR_TIMEOUT_MS / 2 - 100);
+    ck_assert_uint_lt(first_ms, CONNECTOR_TIMEOUT_MS / 2 + 1500);
+    ck_assert_uint_lt(connects_to(1), 500); /* it is in its pause */
+    black_hole_close(&hole);
+    close(server);
+}
+END_TEST
+
+START_TEST(only_destination_silent_times_out)
+{
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    add_rule(1, "tcp", "127.0.0.2", hole.port);
+    const uint64_t begin_ns = clock_now_ns();
+    rig_result(&rig, IPC_TUNNELD, ask(RULE_TCP), IPC_TIMED_OUT);
+    const uint64_t took_ms = (clock_now_ns() - begin_ns) / NS_PER_MS;
+    ck_assert_uint_ge(took_ms, CONNECTOR_TIMEOUT_MS - 100);
+    ck_assert_uint_lt(took_ms, CONNECTOR_TIMEOUT_MS + 2000);
+    black_hole_close(&hole);
+}
+END_TEST
+
+START_TEST(cancelled_requests_get_no_answer)
+{
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    add_rule(1, "tcp", "127.0.0.2", hole.port);
+    const struct ipc_connect_cancel cancel = {.request = ask(RULE_TCP)};
+    rig_sync(&rig);
+    rig_send(&rig, IPC_TUNNELD, IPC_MSG_CONNECT_CANCEL, &cancel);
+    rig_send(&rig, IPC_TUNNELD, IPC_MSG_CONNECT_CANCEL, &cancel); /* unknown by now: ignored */
+    black_hole_close(&hole); /* would be a refusal at the kernel's next try */
+    rig_run_ms(&rig, 1500);
+    ck_assert(!rig_has(&rig, IPC_TUNNELD, IPC_MSG_RESULT));
+    ck_assert(!rig_has(&rig, IPC_TUNNELD, IPC_MSG_CONNECTED));
+}
+END_TEST
+
+START_TEST(waiting_requests_are_bounded_and_go_with_their_link)
+{
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    add_rule(1, "tcp", "127.0.0.2", hole.port);
+    for (int i = 0; i < CONNECTOR_PENDING_MAX; i++) {
+        ask(RULE_TCP);
+        if (i % 100 == 0)
+            rig_sync(&rig);
+    }
+    rig_result(&rig, IPC_TUNNELD, ask(RULE_TCP), IPC_LIMIT);
+    rig_unlink(&rig, IPC_TUNNELD);
+    rig_link(&rig, IPC_TUNNELD);
+    uint16_t port = 0;
+    const int server = rig_listen("127.0.0.1", &port);
+    rig_rule_remove(&rig, 1);
+    add_rule(2, "tcp", "127.0.0.1", port);
+    connects_to(2);
+    ck_assert(!rig_has(&rig, IPC_TUNNELD, IPC_MSG_RESULT));
+    black_hole_close(&hole);
+    close(server);
+}
+END_TEST
+
+START_TEST(names_are_resolved_and_both_families_tried)
+{
+    uint16_t port = 0;
+    const int server = rig_listen("127.0.0.1", &port); /* nobody at ::1 */
+    dns_server_add(rig.dns, "web.example", "::1", 60);
+    dns_server_add(rig.dns, "web.example", "127.0.0.1", 60);
+    add_rule(1, "tcp", "web.example.", port);
+    for (int i = 0; i < 2; i++)
+        dest_is(&connected(ask(RULE_TCP))->dest, "127.0.0.1", port);
+    add_rule(2, "tcp", "localhost", port);
+    const struct ipc_connected *const answer = connected(ask(RULE_TCP));
+    ck_assert_uint_eq(answer->rule_id, 2);
+    dest_is(&answer->dest, "127.0.0.1", port);
+    close(server);
+}
+END_TEST
+
+START_TEST(second_address_starts_after_250_ms)
+{
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    uint16_t port = hole.port;
+    const int server = rig_listen("127.0.0.1", &port);
+    dns_server_add(rig.dns, "web.example", "127.0.0.2", 60);
+    dns_server_add(rig.dns, "web.example", "127.0.0.1", 60);
+    add_rule(1, "tcp", "web.example.", port);
+    const uint64_t begin_ns = clock_now_ns();
+    dest_is(&connected(ask(RULE_TCP))->dest, "127.0.0.1", port);
+    const uint64_t took_ms = (clock_now_ns() - begin_ns) / NS_PER_MS;
+    ck_assert_uint_ge(took_ms, 245);
+    ck_assert_uint_lt(took_ms, 1000);
+    black_hole_close(&hole);
+    close(server);
+}
+END_TEST
+
+START_TEST(unknown_and_unanswered_names_are_told_apart)
+{
+    add_rule(1, "tcp", "nobody.example.", 80);
+    const char *said = rig_result(&rig, IPC_TUNNELD, ask(RULE_TCP), IPC_NOT_FOUND);
+    ck_assert_msg(strstr(said, "nobody.example.: no such name") != NULL, "%s", said);
+    rig_rule_remove(&rig, 1);
+    dns_server_manner(rig.dns, "silent.example", 0, DNS_MANNER_SILENT);
+    add_rule(2, "tcp", "silent.example.", 80);
+    rig_result(&rig, IPC_TUNNELD, ask(RULE_TCP), IPC_TIMED_OUT);
+}
+END_TEST
+
+START_TEST(rule_removed_while_it_is_tried_ends_the_request)
+{
+    dns_server_manner(rig.dns, "slow.example", 0, DNS_MANNER_SILENT);
+    add_rule(1, "tcp", "slow.example.", 80);
+    const uint32_t request = ask(RULE_TCP);
+    rig_sync(&rig);
+    rig_rule_remove(&rig, 1);
+    rig_result(&rig, IPC_TUNNELD, request, IPC_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(udp_destination_is_a_connected_socket)
+{
+    uint16_t port = 0;
+    const int server = rig_bind_udp("127.0.0.1", &port);
+    add_rule(1, "udp", "127.0.0.1", port);
+    const struct ipc_connected *const answer = connected(ask(RULE_UDP));
+    ck_assert_uint_eq(answer->protocol, RULE_UDP);
+    const int fd = rig_fd(&answer->fd);
+    char byte = 0;
+    ck_assert_int_eq(send(fd, "u", 1, 0), 1);
+    ck_assert_int_eq(recv(server, &byte, 1, 0), 1);
+    ck_assert_int_eq(byte, 'u');
+    close(fd);
+    close(server);
+}
+END_TEST
+
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t length = sizeof(value);
+    ck_assert_int_eq(getsockopt(fd, level, option, &value, &length), 0);
+    return value;
+}
+
+START_TEST(tunnel_sockets_share_a_port)
+{
+    const struct ipc_tunnel_bind any = {.port = 0};
+    const uint32_t request = rig_send(&rig, IPC_PARENT, IPC_MSG_TUNNEL_BIND, &any);
+    const struct ipc_message *const message = rig_answer(&rig, IPC_PARENT, request);
+    ck_assert_int_eq(message->header.type, IPC_MSG_TUNNEL_BOUND);
+    const struct ipc_tunnel_bind same = {.port = message->body.tunnel_bound.port};
+    const int udp4 = rig_fd(&message->body.tunnel_bound.udp4);
+    const int udp6 = message->body.tunnel_bound.udp6 >= 0 ? rig_fd(&message->body.tunnel_bound.udp6) : -1;
+    ck_assert_int_eq(option_of(udp4, SOL_SOCKET, SO_DOMAIN), AF_INET);
+    ck_assert_int_eq(option_of(udp4, IPPROTO_UDP, UDP_GRO), 1);
+    ck_assert_int_eq(option_of(udp4, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_DONT);
+    if (udp6 >= 0) {
+        ck_assert_int_eq(option_of(udp6, SOL_SOCKET, SO_DOMAIN), AF_INET6);
+        ck_assert_int_eq(option_of(udp6, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+    }
+    const char *const said =
+        rig_result(&rig, IPC_PARENT, rig_send(&rig, IPC_PARENT, IPC_MSG_TUNNEL_BIND, &same), IPC_IN_USE);
+    char wanted[32];
+    snprintf(wanted, sizeof(wanted), "port %u is in use", same.port);
+    ck_assert_msg(strstr(said, wanted) != NULL, "%s", said);
+    close(udp4);
+    if (udp6 >= 0)
+        close(udp6);
+    const uint32_t again = rig_send(&rig, IPC_PARENT, IPC_MSG_TUNNEL_BIND, &same);
+    ck_assert_uint_eq(rig_answer(&rig, IPC_PARENT, again)->body.tunnel_bound.port, same.port);
+}
+END_TEST
+
+static uint32_t resolve(const char *host)
+{
+    struct ipc_resolve body;
+    snprintf(body.host, sizeof(body.host), "%s", host);
+    return rig_send(&rig, IPC_CTLD, IPC_MSG_RESOLVE, &body);
+}
+
+START_TEST(ctld_gets_addresses_of_names)
+{
+    dns_server_add(rig.dns, "api.example", "192.0.2.1", 300);
+    dns_server_add(rig.dns, "api.example", "2001:db8::1", 200);
+    const struct ipc_message *const message = rig_answer(&rig, IPC_CTLD, resolve("api.example."));
+    ck_assert_int_eq(message->header.type, IPC_MSG_RESOLVED);
+    ck_assert_uint_eq(message->body.resolved.addresses.count, 2);
+    ck_assert_uint_eq(message->body.resolved.ttl_s, 200);
+    ck_assert_uint_eq(rig_answer(&rig, IPC_CTLD, resolve("localhost"))->body.resolved.addresses.count, 2);
+    rig_result(&rig, IPC_CTLD, resolve("nobody.example."), IPC_NOT_FOUND);
+    rig_result(&rig, IPC_CTLD, resolve("not-a-name-"), IPC_NOT_FOUND);
+    /* A ctld that dies with a question open. */
+    dns_server_manner(rig.dns, "silent.example", 0, DNS_MANNER_SILENT);
+    resolve("silent.example.");
+    rig_unlink(&rig, IPC_CTLD);
+    rig_link(&rig, IPC_CTLD);
+    ck_assert_uint_eq(rig_answer(&rig, IPC_CTLD, resolve("api.example."))->body.resolved.addresses.count, 2);
+}
+END_TEST
+
+START_TEST(rule_messages_are_answered_in_full)
+{
+    const struct ipc_rule_remove none = {.rule_id = 99};
+    rig_result(&rig, IPC_PARENT, rig_send(&rig, IPC_PARENT, IPC_MSG_RULE_REMOVE, &none), IPC_NOT_FOUND);
+    rig_rule(&rig, 1, RULE_INGRESS, "tcp:80:[fe80::1%nosuchif]:80", IPC_NOT_FOUND);
+    rig_rule(&rig, 1, RULE_INGRESS, "tcp:80:[fe80::1%lo]:80", IPC_OK); /* looked up inside the sandbox */
+    rig_rule(&rig, 1, RULE_INGRESS, "tcp:80:[fe80::1%lo]:80", IPC_OK); /* the same again */
+    rig_rule(&rig, 1, RULE_INGRESS, "tcp:80:127.0.0.1:80", IPC_FAILED);
+    rig_rule_remove(&rig, 1);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, connection_is_made_and_handed_over);
+    tcase_add_test(tcase, no_rule_and_refused_are_told_apart);
+    tcase_add_test(tcase, refusing_destination_is_replaced_by_the_next);
+    tcase_add_test(tcase, working_destinations_take_turns);
+    tcase_add_test(tcase, silent_destination_costs_its_share_of_the_time_once);
+    tcase_add_test(tcase, only_destination_silent_times_out);
+    tcase_add_test(tcase, cancelled_requests_get_no_answer);
+    tcase_add_test(tcase, waiting_requests_are_bounded_and_go_with_their_link);
+    tcase_add_test(tcase, names_are_resolved_and_both_families_tried);
+    tcase_add_test(tcase, second_address_starts_after_250_ms);
+    tcase_add_test(tcase, unknown_and_unanswered_names_are_told_apart);
+    tcase_add_test(tcase, rule_removed_while_it_is_tried_ends_the_request);
+    tcase_add_test(tcase, udp_destination_is_a_connected_socket);
+    tcase_add_test(tcase, tunnel_sockets_share_a_port);
+    tcase_add_test(tcase, ctld_gets_addresses_of_names);
+    tcase_add_test(tcase, rule_messages_are_answered_in_full);
+}
+
+int main(void)
+{
+    return unit_run("ingress", add, 60);
+}
