@@ -35,6 +35,7 @@ struct ipc_link {
     unsigned busy; /* callbacks that are running */
     bool closed;   /* on_close was called */
     bool freed;
+    bool held;     /* receives nothing */
     bool was_full; /* somebody got NX_EAGAIN */
 };
 
@@ -170,7 +171,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     link->busy++;
-    for (unsigned i = 0; i < MESSAGES_PER_WAKE && err == NX_OK && !link->closed; i++)
+    for (unsigned i = 0; i < MESSAGES_PER_WAKE && err == NX_OK && !link->closed && !link->held; i++)
         err = receive_one(link, why);
     if (err != NX_OK && err != NX_EAGAIN)
         link_close(link, err, why);
@@ -344,6 +345,14 @@ uint32_t ipc_next_request(struct ipc_link *link)
     if (++link->last_request == 0)
         link->last_request = 1;
     return link->last_request;
+}
+
+void ipc_link_hold(struct ipc_link *link, bool hold)
+{
+    if (link->closed)
+        return;
+    link->held = hold;
+    (void)(hold ? event_del(link->readable) : event_add(link->readable, NULL));
 }
 
 size_t ipc_link_queued(const struct ipc_link *link)

@@ -37,6 +37,8 @@ uint32_t ipc_link_generation(const struct ipc_link *link);
 int ipc_send(struct ipc_link *link, enum ipc_type type, uint32_t request, const void *body);
 /* A fresh non-zero request id. */
 uint32_t ipc_next_request(struct ipc_link *link);
+/* While held, nothing is received: what the other side sends stays with it, as with a slow reader. A new link is not held. */
+void ipc_link_hold(struct ipc_link *link, bool hold);
 /* Messages waiting in the queue. */
 size_t ipc_link_queued(const struct ipc_link *link);
 /* Tries, blocking up to `timeout_ms` in poll(2), to send what is queued; only for the last words before exit. */

@@ -140,7 +140,7 @@ enum ipc_outcome {
 #define IPC_FIELDS_TUNNEL_SOCKETS(F)                                                                         \
     F(FD, udp4, IPC_FD_UDP_BOUND, 0)                                                                         \
     F(FD, udp6, IPC_FD_UDP_BOUND, 1)
-/* Configuration and sockets are in place: packets can be sent. */
+/* Configuration, sockets and peers are in place: packets can be sent. */
 #define IPC_FIELDS_TUNNEL_READY(F) F(KEY, public_key, 0, 0)
 #define IPC_FIELDS_PEER_SECRET(F)                                                                            \
     F(KEY, public_key, 0, 0)                                                                                 \

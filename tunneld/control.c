@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool sockets_set;
+static bool sockets_set, peers_known, ready_told;
 
 static void answer(struct ipc_link *link, uint32_t request, int err)
 {
@@ -27,13 +27,24 @@ static void answer(struct ipc_link *link, uint32_t request, int err)
     (void)ipc_send(link, IPC_MSG_RESULT, request, &body);
 }
 
-static void ready_check(struct ipc_link *link)
+void control_links_hold(struct child *child)
 {
-    if (!tunnel_configured() || !sockets_set)
+    struct ipc_link *ctld = child_link(child, IPC_CTLD), *proxyd = child_link(child, IPC_PROXYD);
+    if (ctld != NULL)
+        ipc_link_hold(ctld, !tunnel_configured());
+    if (proxyd != NULL)
+        ipc_link_hold(proxyd, !tunnel_configured() || !peers_known);
+}
+
+/* Something that readiness depends on has come. */
+static void ready_check(struct child *child)
+{
+    control_links_hold(child);
+    if (ready_told || !tunnel_configured() || !sockets_set || !peers_known)
         return;
     struct ipc_tunnel_ready body;
     memcpy(body.public_key, wg_public_key(tunnel_device()), sizeof body.public_key);
-    (void)ipc_send(link, IPC_MSG_TUNNEL_READY, 0, &body);
+    ready_told = ipc_send(child_link(child, IPC_PARENT), IPC_MSG_TUNNEL_READY, 0, &body) == NX_OK;
 }
 
 static int rule_add(const struct ipc_rule_add *body)
@@ -55,14 +66,13 @@ static int rule_remove(const struct ipc_rule_remove *body)
 
 void control_parent_message(struct child *child, struct ipc_link *link, struct ipc_message *message)
 {
-    (void)child;
     union ipc_body *body = &message->body;
     int err = NX_OK;
     switch (message->header.type) {
     case IPC_MSG_TUNNEL_CONFIG:
         err = tunnel_configure(&body->tunnel_config);
         if (err == NX_OK)
-            ready_check(link);
+            ready_check(child);
         else
             log_error("the tunnel cannot be set up: %s", nx_strerror(err));
         break;
@@ -70,7 +80,7 @@ void control_parent_message(struct child *child, struct ipc_link *link, struct i
         err = udp_io_set_sockets(body->tunnel_sockets.udp4, body->tunnel_sockets.udp6);
         body->tunnel_sockets.udp4 = body->tunnel_sockets.udp6 = -1;
         sockets_set = err == NX_OK;
-        ready_check(link);
+        ready_check(child);
         break;
     case IPC_MSG_PEER_SECRET:
         err = !tunnel_configured() ? NX_EAGAIN
@@ -127,7 +137,7 @@ static void status_send(void *arg, const struct wg_peer_status *status)
     query->err = ipc_send(query->link, IPC_MSG_PEER_STATUS, query->request, &body);
 }
 
-void control_ctld_message(struct ipc_link *link, struct ipc_message *message)
+void control_ctld_message(struct child *child, struct ipc_link *link, struct ipc_message *message)
 {
     union ipc_body *body = &message->body;
     struct wg_device *device = tunnel_device();
@@ -138,10 +148,13 @@ void control_ctld_message(struct ipc_link *link, struct ipc_message *message)
     }
     switch (message->header.type) {
     case IPC_MSG_PEERS_SYNC:
-        if (body->peers_sync.begin)
+        if (body->peers_sync.begin) {
             wg_peers_mark(device);
-        else
-            wg_peers_sweep(device);
+            break;
+        }
+        wg_peers_sweep(device);
+        peers_known = true;
+        ready_check(child);
         break;
     case IPC_MSG_PEER_SET:
         err = peer_set(&body->peer_set);

@@ -30,17 +30,17 @@ static void on_message(struct child *child, enum ipc_role from, struct ipc_link 
     if (from == IPC_PARENT)
         control_parent_message(child, link, message);
     else if (from == IPC_CTLD)
-        control_ctld_message(link, message);
+        control_ctld_message(child, link, message);
     else
         broker_message(message);
 }
 
 static void on_link_up(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
 {
-    (void)child;
     (void)link;
     (void)arg;
     log_debug("link to %s is up", ipc_role_name(peer));
+    control_links_hold(child);
 }
 
 static void on_link_down(struct child *child, enum ipc_role peer, void *arg)

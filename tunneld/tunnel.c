@@ -73,6 +73,12 @@ static const struct wg_ops wg_ops = {.deliver = deliver, .transmit = transmit, .
 
 /* -- The netstack's side ----------------------------------------------------------------------------------- */
 
+static bool routable(void *arg, const struct netaddr *dst)
+{
+    (void)arg;
+    return wg_route(device, dst) != NULL;
+}
+
 static int output_begin(void *arg, const struct netaddr *dst, size_t length, uint8_t **slot)
 {
     (void)arg;
@@ -97,7 +103,8 @@ static void on_accepted(void *arg, void *flow)
     tcp_flow_accepted(flow);
 }
 
-static const struct netstack_ops netstack_ops = {.output_begin = output_begin,
+static const struct netstack_ops netstack_ops = {.routable = routable,
+                                                 .output_begin = output_begin,
                                                  .output_end = output_end,
                                                  .on_syn = on_syn,
                                                  .on_accepted = on_accepted,

@@ -187,8 +187,9 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t length)
     (void)pcb;
     if (flow == NULL)
         return ERR_OK;
-    flow->in_stack_bytes -= length;
-    memory_used -= length;
+    size_t acked = LWIP_MIN(length, flow->in_stack_bytes);
+    flow->in_stack_bytes -= acked;
+    memory_used -= acked;
     if (flow->readable)
         flow_wake(flow);
     return ERR_OK;

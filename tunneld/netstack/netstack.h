@@ -22,6 +22,8 @@ struct netstack_syn {
 };
 
 struct netstack_ops {
+    /* Does any peer have this address? */
+    bool (*routable)(void *arg, const struct netaddr *dst);
     /* Room for an inner packet towards `dst`; NX_OK and *slot, or why not (the packet is then dropped). */
     int (*output_begin)(void *arg, const struct netaddr *dst, size_t length, uint8_t **slot);
     void (*output_end)(void *arg);
@@ -60,7 +62,7 @@ void netstack_unlisten(uint16_t port);
 struct tcp_pcb *netstack_syn_accept(const struct netstack_syn *syn);
 void netstack_syn_reset(const struct netstack_syn *syn);
 /* A new connection from a free port of ours; callbacks as with tcp_connect(). The caller has set arg and err callbacks on
- * `*pcb` through `prepare`. NX_ENOENT: no address of the destination's family; NX_ENOMEM; NX_EAGAIN: no free port. */
+ * `*pcb` through `prepare`. NX_ENOENT: no address of the destination's family, or no peer has it; NX_ENOMEM; NX_EAGAIN: no free port. */
 int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb *, void *), tcp_connected_fn connected,
                      void *arg, struct tcp_pcb **pcb);
 /* Marks a connection for output at the next netstack_flush(). */

@@ -157,8 +157,9 @@ static uint16_t port_choose(const ip_addr_t *local, const ip_addr_t *remote, uin
 int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb *, void *), tcp_connected_fn connected,
                      void *arg, struct tcp_pcb **out)
 {
-    const struct netaddr *own = netstack_is_own(&dest->addr) ? &dest->addr : netstack_own_address(dest->addr.family);
-    if (own == NULL)
+    bool to_self = netstack_is_own(&dest->addr);
+    const struct netaddr *own = to_self ? &dest->addr : netstack_own_address(dest->addr.family);
+    if (own == NULL || (!to_self && !netstack.ops->routable(netstack.arg, &dest->addr)))
         return NX_ENOENT;
     ip_addr_t local, remote;
     netstack_to_lwip(own, &local);
