@@ -39,6 +39,8 @@ static bool facts_of(int fd, struct socket_facts *facts)
 bool ipc_fd_is(int fd, enum ipc_fd_kind kind, uint8_t protocol)
 {
     struct socket_facts f;
+    if (kind == IPC_FD_BY_PROTOCOL)
+        kind = protocol == RULE_TCP ? IPC_FD_TCP_CONNECTED : IPC_FD_UDP_CONNECTED;
     if (!facts_of(fd, &f))
         return false;
     bool inet = f.domain == AF_INET || f.domain == AF_INET6;
@@ -60,7 +62,7 @@ bool ipc_fd_is(int fd, enum ipc_fd_kind kind, uint8_t protocol)
     case IPC_FD_UNIX_LISTENER:
         return f.domain == AF_UNIX && f.type == SOCK_STREAM && f.listening;
     case IPC_FD_BY_PROTOCOL:
-        return ipc_fd_is(fd, protocol == RULE_TCP ? IPC_FD_TCP_CONNECTED : IPC_FD_UDP_CONNECTED, protocol);
+        break; /* resolved above */
     }
     return false;
 }
