@@ -429,7 +429,7 @@ static size_t read_room(const struct tcp_flow *flow)
 static int stack_write(struct tcp_flow *flow, const uint8_t *data, size_t length)
 {
     /* Whole segments in each call, but for the last. */
-    size_t step = UINT16_MAX / flow->pcb->mss * (size_t)flow->pcb->mss;
+    size_t step = (size_t)UINT16_MAX / flow->pcb->mss * flow->pcb->mss;
     while (length > 0) {
         u16_t n = (u16_t)LWIP_MIN(length, step);
         if (tcp_write(flow->pcb, data, n, TCP_WRITE_FLAG_COPY) != ERR_OK)
