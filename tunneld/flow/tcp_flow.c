@@ -27,8 +27,8 @@
 #include <unistd.h>
 
 enum {
-    TURN_BYTES = 128 * 1024, /* a flow reads at most so much in one turn */
-    SCRATCH_BYTES = 128 * 1024,
+    TURN_BYTES = 32 * 1024, /* a flow reads at most so much in one turn */
+    SCRATCH_BYTES = 64 * 1024,
     READ_ROOM_MIN = 16 * 1024, /* below that, wait for more room instead of making small segments */
     IOV_PIECES = 256,
     KEEPALIVE_PROBES = 3,
