@@ -151,7 +151,7 @@ void outbox_send(struct outbox *outbox, enum ipc_type type, uint32_t request, co
 
 void outbox_send_result(struct outbox *outbox, uint32_t request, const struct failure *failure)
 {
-    struct ipc_result body = {.result = failure->result};
+    struct ipc_result body = {.result = (uint8_t)failure->result};
     strcpy(body.text, failure->text);
     outbox_send(outbox, IPC_MSG_RESULT, request, &body, sizeof(body), -1);
 }

@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,6 +160,20 @@ static void loop_once(struct rig *rig, unsigned ms)
 /* -- The process -------------------------------------------------------------------------------------------
  */
 
+/* socket(2) of family AF_INET6 fails as on a kernel booted without IPv6. */
+static int ipv6_take_away(void)
+{
+    const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int err = filter ? 0 : -1;
+    if (!err)
+        err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                               SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+    if (!err)
+        err = seccomp_load(filter);
+    seccomp_release(filter);
+    return err;
+}
+
 static void exec_proxyd(const struct rig *rig, int link)
 {
     char name_servers[64];
@@ -166,6 +182,9 @@ static void exec_proxyd(const struct rig *rig, int link)
         _exit(126);
     for (int fd = PARENT_FD + 1; fd < 256; fd++)
         close(fd);
+    const struct rlimit files = {rig->host.files_max, rig->host.files_max};
+    if ((files.rlim_max && setrlimit(RLIMIT_NOFILE, &files)) || (rig->host.no_ipv6 && ipv6_take_away()))
+        _exit(125);
     const char *const level = getenv("NEXD_TEST_LOG") ? "--log-level=0" : "--log-level=4";
     execl(NEXD_PROXYD, "proxyd", level, name_servers, (char *)NULL);
     _exit(127);
@@ -188,7 +207,12 @@ static void process_start(struct rig *rig)
 
 void rig_start(struct rig *rig)
 {
-    *rig = (struct rig){.base = event_base_new(), .generation = 1};
+    rig_start_on(rig, &(struct rig_host){0});
+}
+
+void rig_start_on(struct rig *rig, const struct rig_host *host)
+{
+    *rig = (struct rig){.host = *host, .base = event_base_new(), .generation = 1};
     for (int role = 0; role <= IPC_CTLD; role++)
         STAILQ_INIT(&inbox[role]);
     for (int role = 0; role <= IPC_CTLD; role++)

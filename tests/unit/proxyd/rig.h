@@ -11,7 +11,14 @@
 
 struct dns_server;
 
+/* A host as proxyd finds it. */
+struct rig_host {
+    unsigned files_max; /* RLIMIT_NOFILE; 0 = as it is */
+    bool no_ipv6;
+};
+
 struct rig {
+    struct rig_host host;
     struct event_base *base;
     struct dns_server *dns;
     struct ipc_link *links[IPC_CTLD + 1]; /* our ends, by the role we play; NULL = none */
@@ -23,6 +30,7 @@ struct rig {
 
 /* Starts proxyd and waits for HELLO. Links to the siblings come with rig_link(). */
 void rig_start(struct rig *rig);
+void rig_start_on(struct rig *rig, const struct rig_host *host);
 /* Ends it by SHUTDOWN and expects exit status 0. */
 void rig_stop(struct rig *rig);
 /* Kills it and starts another; sibling links are gone. */
