@@ -26,8 +26,11 @@ void netstack_timers_fragment_seen(void);
 int netstack_udp_init(void);
 /* The fast way round lwIP for a whole, unfragmented UDP packet; true if it was consumed. */
 bool netstack_udp_input(const uint8_t *packet, size_t length);
+/* A fragment of a UDP datagram over IPv6. */
+void netstack_udp_fragment6(const uint8_t *packet, size_t length);
 
-/* netstack_output.c */
+/* netstack_output.c: sends one packet to the mesh, or back to ourselves. The buffer stays the caller's. */
+err_t netstack_packet_output(struct pbuf *p, const struct netaddr *dst);
 err_t netstack_netif_init(struct netif *netif);
 /* Packets to ourselves: the next one (the caller frees it), or NULL. */
 struct pbuf *netstack_loop_pop(void);

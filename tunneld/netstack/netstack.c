@@ -223,6 +223,10 @@ void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
     }
     if (packet.plain_udp && netstack_udp_input(data, length))
         return;
+    if (packet.fragment && data[0] >> 4 == 6 && data[IPV6_HEADER] == IP_PROTO_UDP) {
+        netstack_udp_fragment6(data, length);
+        return;
+    }
     if ((packet.plain_udp || packet.answered) && !netstack_answer_allowed())
         return;
     if (packet.fragment)

@@ -69,7 +69,7 @@ int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb 
 void netstack_output_later(struct tcp_pcb *pcb);
 size_t netstack_tcp_count(void);
 
-/* Sends a UDP datagram (up to 65,507 bytes over IPv4, 65,487 over IPv6), fragmented where needed. */
+/* Sends a UDP datagram (up to 65,507 bytes over IPv4, 65,527 over IPv6), fragmented where needed. */
 int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data, size_t length);
 
 const struct netstack_counters *netstack_counters_get(void);

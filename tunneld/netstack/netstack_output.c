@@ -68,7 +68,7 @@ bool netstack_loop_empty(void)
     return loop_count == 0;
 }
 
-static err_t packet_output(struct pbuf *p, const struct netaddr *dst)
+err_t netstack_packet_output(struct pbuf *p, const struct netaddr *dst)
 {
     if (netstack_is_own(dst))
         return loop_push(p);
@@ -89,7 +89,7 @@ static err_t output_v4(struct netif *netif, struct pbuf *p, const ip4_addr_t *ds
     (void)netif;
     struct netaddr addr = {.family = NETADDR_V4};
     memcpy(addr.bytes, &dst->addr, 4);
-    return packet_output(p, &addr);
+    return netstack_packet_output(p, &addr);
 }
 
 static err_t output_v6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dst)
@@ -97,7 +97,7 @@ static err_t output_v6(struct netif *netif, struct pbuf *p, const ip6_addr_t *ds
     (void)netif;
     struct netaddr addr = {.family = NETADDR_V6};
     memcpy(addr.bytes, dst->addr, 16);
-    return packet_output(p, &addr);
+    return netstack_packet_output(p, &addr);
 }
 
 err_t netstack_netif_init(struct netif *netif)

@@ -1,15 +1,18 @@
 /* UDP without lwIP's control blocks: datagrams go to one function and come from one function, and the flow tables are
  * flow/'s. Unfragmented packets take the short way round lwIP; the rest is taken from it after reassembly through a raw
  * control block. What nobody wants goes on to lwIP, which answers with ICMP port unreachable. */
+#include "common/clock.h"
 #include "common/err.h"
 #include "lwip/ip.h"
 #include "lwip/prot/udp.h"
 #include "lwip/raw.h"
 #include "lwip/udp.h"
+#include "tunneld/netstack/checksum.h"
+#include "tunneld/netstack/fragment6.h"
 #include "tunneld/netstack/internal.h"
 #include <string.h>
 
-enum { UDP_HEADER = 8, UDP_PAYLOAD_MAX_V4 = 65507, UDP_PAYLOAD_MAX_V6 = 65487 };
+enum { UDP_HEADER = 8, UDP_PAYLOAD_MAX_V4 = 65507, UDP_PAYLOAD_MAX_V6 = 65527 };
 
 static struct udp_pcb *sender; /* never on lwIP's list: carries the source port to udp_sendto_if_src() */
 static uint8_t flat[65536];
@@ -58,6 +61,19 @@ bool netstack_udp_input(const uint8_t *packet, size_t length)
     return datagram_input(&from, &to, packet + IP6_HLEN, payload);
 }
 
+/* A datagram that nobody wants is dropped in silence here: an ICMP error would have to quote a packet that never was. */
+void netstack_udp_fragment6(const uint8_t *packet, size_t length)
+{
+    struct netsock from = {.addr.family = NETADDR_V6}, to = {.addr.family = NETADDR_V6};
+    const uint8_t *datagram;
+    size_t size;
+    if (!fragment6_input(packet, length, clock_now_ns(), &datagram, &size))
+        return;
+    memcpy(from.addr.bytes, packet + 8, 16);
+    memcpy(to.addr.bytes, packet + 24, 16);
+    (void)datagram_input(&from, &to, datagram, size);
+}
+
 /* After reassembly. lwIP hands over the packet from its IP header on; a return of 1 means eaten and freed. */
 static u8_t reassembled_input(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *addr)
 {
@@ -88,11 +104,54 @@ int netstack_udp_init(void)
     return NX_OK;
 }
 
+static void be16_put(uint8_t *p, size_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+/* The checksum that UDP over IPv6 must have (RFC 8200, 8.1); zero means none and is sent as all ones. */
+static uint16_t checksum6(const struct netsock *from, const struct netsock *to, const uint8_t *datagram, size_t length)
+{
+    uint8_t pseudo[8] = {0, 0, (uint8_t)(length >> 8), (uint8_t)length, 0, 0, 0, IP_PROTO_UDP};
+    uint64_t sum = checksum_add(0, from->addr.bytes, 16);
+    sum = checksum_add(sum, to->addr.bytes, 16);
+    sum = checksum_add(sum, pseudo, sizeof pseudo);
+    uint16_t check = (uint16_t)~checksum_fold(checksum_add(sum, datagram, length));
+    return check != 0 ? check : UINT16_MAX;
+}
+
+static int packet_send(const uint8_t *packet, size_t length, const struct netaddr *to)
+{
+    struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)length, PBUF_RAM);
+    if (p == NULL)
+        return NX_ENOMEM;
+    memcpy(p->payload, packet, length);
+    err_t err = netstack_packet_output(p, to);
+    pbuf_free(p);
+    return err == ERR_OK ? NX_OK : NX_ENOMEM;
+}
+
+static int send_fragments6(const struct netsock *from, const struct netsock *to, const uint8_t *data, size_t length)
+{
+    size_t total = UDP_HEADER + length;
+    be16_put(flat, from->port);
+    be16_put(flat + 2, to->port);
+    be16_put(flat + 4, total);
+    be16_put(flat + 6, 0);
+    memcpy(flat + UDP_HEADER, data, length);
+    uint16_t check = checksum6(from, to, flat, total);
+    memcpy(flat + 6, &check, sizeof check);
+    return fragment6_send(&from->addr, &to->addr, netstack.mtu, flat, total, packet_send);
+}
+
 int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data, size_t length)
 {
     size_t most = to->addr.family == NETADDR_V4 ? UDP_PAYLOAD_MAX_V4 : UDP_PAYLOAD_MAX_V6;
     if (length > most || from->addr.family != to->addr.family)
         return NX_ERANGE;
+    if (to->addr.family == NETADDR_V6 && IP6_HLEN + UDP_HEADER + length > netstack.mtu)
+        return send_fragments6(from, to, data, length);
     struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)length, PBUF_RAM);
     if (p == NULL)
         return NX_ENOMEM;
