@@ -9,10 +9,11 @@
 #include "tunneld/tunnel.h"
 #include <sys/resource.h>
 
-enum { MAX_FILES = 1 << 16, LINGER_MS = 200 };
+enum { MAX_FILES = 1 << 16, DRAIN_MS = 200, LINGER_MS = 100 };
 
 static struct child *self;
 static struct event *linger;
+static bool closing;
 
 static int setup(struct child *child, void *arg)
 {
@@ -59,24 +60,35 @@ static bool on_turn(struct child *child, void *arg)
     return tunnel_turn();
 }
 
+static void linger_for(struct child *child, uint32_t wait_ms)
+{
+    struct timeval wait = {.tv_usec = (suseconds_t)wait_ms * 1000};
+    if (linger == NULL || event_add(linger, &wait) != 0)
+        child_exit(child, 0);
+}
+
+/* Twice: when it has been seen which flows are idle, and when their last segments have had time to be acknowledged. */
 static void on_linger(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    child_exit(arg, 0);
+    if (closing)
+        child_exit(arg, 0);
+    closing = true;
+    tunnel_close_flows();
+    linger_for(arg, LINGER_MS);
 }
 
-/* Flows are closed at once; the rest of the grace lets the last segments be acknowledged. */
 static void on_shutdown(struct child *child, uint32_t grace_ms, void *arg)
 {
     (void)arg;
-    tunnel_close_flows();
-    uint32_t wait_ms = grace_ms / 2 < LINGER_MS ? grace_ms / 2 : LINGER_MS;
-    struct timeval wait = {.tv_usec = (suseconds_t)wait_ms * 1000};
-    if (linger == NULL)
-        linger = event_new(child_base(child), -1, 0, on_linger, child);
-    if (linger == NULL || event_add(linger, &wait) != 0)
-        child_exit(child, 0);
+    if (linger != NULL)
+        return; /* told before */
+    linger = event_new(child_base(child), -1, 0, on_linger, child);
+    if (!tunnel_drain() || grace_ms < DRAIN_MS + LINGER_MS)
+        on_linger(-1, 0, child);
+    else
+        linger_for(child, DRAIN_MS);
 }
 
 int main(int argc, char **argv)

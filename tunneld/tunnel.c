@@ -193,6 +193,12 @@ bool tunnel_turn(void)
     return more;
 }
 
+bool tunnel_drain(void)
+{
+    tcp_flow_drain();
+    return tcp_flow_count() > 0;
+}
+
 void tunnel_close_flows(void)
 {
     tcp_flow_close_all();

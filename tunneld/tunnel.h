@@ -18,7 +18,8 @@ bool tunnel_configured(void);
 struct wg_device *tunnel_device(void);
 /* End of a turn of the event loop: timers, flows, and everything that is to be sent. True: more to do at once. */
 bool tunnel_turn(void);
-/* Ends flows in order and sends what that takes. */
+/* The end of the flows, in two steps some time apart: see tcp_flow.h. False: there are none, no need to wait. */
+bool tunnel_drain(void);
 void tunnel_close_flows(void);
 /* Wipes the keys. */
 void tunnel_destroy(void);

@@ -55,6 +55,7 @@ struct tcp_flow {
     bool mesh_ended;                 /* FIN came */
     bool shut;                       /* told the host */
     bool mesh_reset;                 /* lwIP has freed the connection */
+    bool moved;                      /* bytes, since the drain began */
 };
 
 static LIST_HEAD(, tcp_flow) flows = LIST_HEAD_INITIALIZER(flows);
@@ -63,6 +64,7 @@ static struct event_base *loop;
 static struct tcp_flow_limits limits;
 static struct tcp_flow_counters counters;
 static size_t flow_count, work_count, memory_used;
+static bool draining;
 static uint8_t scratch[SCRATCH_BYTES];
 
 static void flow_wake(struct tcp_flow *flow)
@@ -408,6 +410,7 @@ static int flow_write(struct tcp_flow *flow)
     }
     int err = write_keep_rest(flow);
     flow->to_host_bytes += written;
+    flow->moved |= draining && written > 0;
     counters.to_host_bytes += written;
     window_open(flow, written);
     return err;
@@ -477,6 +480,7 @@ static int flow_read(struct tcp_flow *flow)
         netstack_output_later(flow->pcb);
         turn += (size_t)n;
         flow->to_mesh_bytes += (size_t)n;
+        flow->moved |= draining;
         counters.to_mesh_bytes += (size_t)n;
         /* A short read has emptied the socket, unless the end of file waits behind it. */
         if ((size_t)n < room && !flow->hangup)
@@ -551,7 +555,7 @@ void tcp_flow_init(struct event_base *base, const struct tcp_flow_limits *with)
 
 bool tcp_flow_room(void)
 {
-    return flow_count < limits.flows && memory_used < limits.memory_bytes;
+    return !draining && flow_count < limits.flows && memory_used < limits.memory_bytes;
 }
 
 size_t tcp_flow_count(void)
@@ -570,11 +574,16 @@ void tcp_flow_kill_rule(uint32_t rule_id)
     }
 }
 
+void tcp_flow_drain(void)
+{
+    draining = true;
+}
+
 void tcp_flow_close_all(void)
 {
     while (!LIST_EMPTY(&flows)) {
         struct tcp_flow *flow = LIST_FIRST(&flows);
-        bool idle = flow->established && flow->in_stack_bytes == 0 && flow->queue.length == 0 &&
+        bool idle = flow->established && !flow->moved && flow->in_stack_bytes == 0 && flow->queue.length == 0 &&
                     flow->arrived == NULL && !flow->mesh_reset;
         if (idle)
             flow_finish(flow);

@@ -35,8 +35,10 @@ bool tcp_flow_room(void);
 size_t tcp_flow_count(void);
 /* Resets the flows of a rule. */
 void tcp_flow_kill_rule(uint32_t rule_id);
-/* The end: idle flows are closed in order, flows with bytes on the way are reset (so that nobody takes a part for the
- * whole). */
+/* The end, in two steps. From tcp_flow_drain() on, no flow is opened, and the others go on while it is seen which of them move bytes.
+ * tcp_flow_close_all() then closes those that were idle in order, and resets the rest, so that nobody takes a part for
+ * the whole. */
+void tcp_flow_drain(void);
 void tcp_flow_close_all(void);
 
 struct tcp_flow_info {

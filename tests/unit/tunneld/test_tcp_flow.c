@@ -294,6 +294,21 @@ START_TEST(at_the_end_idle_flows_are_closed_in_order)
 }
 END_TEST
 
+START_TEST(at_the_end_a_flow_that_still_moves_is_reset)
+{
+    uint8_t byte, buffer[100];
+    int end, server, client = lab_client_connected(&server);
+    tcp_flow_drain();
+    ck_assert(!tcp_flow_room());
+    ck_assert(lab_write_all(server, buffer, sizeof buffer));
+    lab_turns(50);
+    ck_assert_int_eq(recv(client, buffer, sizeof buffer, 0), sizeof buffer);
+    tcp_flow_close_all();
+    ck_assert_uint_eq(lab_read_all(client, &byte, 1, &end), 0);
+    ck_assert_int_eq(end, ECONNRESET);
+}
+END_TEST
+
 START_TEST(nothing_is_left_after_many_short_flows)
 {
     for (unsigned i = 0; i < 300; i++) {
@@ -336,6 +351,7 @@ int main(void)
     tcase_add_test(flows, five_hundred_flows_open_at_once);
     tcase_add_test(flows, killing_a_rule_resets_its_flows);
     tcase_add_test(flows, at_the_end_idle_flows_are_closed_in_order);
+    tcase_add_test(flows, at_the_end_a_flow_that_still_moves_is_reset);
     tcase_add_loop_test(flows, nothing_is_left_after_many_short_flows, 0, 2);
     suite_add_tcase(suite, flows);
     TCase *limits = tcase_create("limits");
