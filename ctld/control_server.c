@@ -39,6 +39,7 @@ struct control_call { /* a client; the handler sees it as the call that it is wo
 
 struct control_server {
     struct event_base *base;
+    const struct control_limits *limits;
     const struct control_handler *handler;
     void *arg;
     int listener;
@@ -55,8 +56,9 @@ static void timer_add(struct event *event, unsigned ms)
 
 static void client_state(struct control_call *client, enum client_state state)
 {
-    static const unsigned limit_ms[] = {
-        [IDLE] = CONTROL_IDLE_MS, [REQUEST] = CONTROL_REQUEST_MS, [CALL] = 0, [ANSWER] = CONTROL_WRITE_MS};
+    const struct control_limits *limits = client->server->limits;
+    const unsigned limit_ms[] = {
+        [IDLE] = limits->idle_ms, [REQUEST] = limits->request_ms, [CALL] = 0, [ANSWER] = limits->write_ms};
     client->state = state;
     client->active_ns = clock_now_ns();
     if (limit_ms[state])
@@ -282,13 +284,14 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
         event_add(server->acceptable, NULL);
 }
 
-struct control_server *control_server_new(struct event_base *base, const struct control_handler *handler,
-                                          void *arg)
+struct control_server *control_server_new(struct event_base *base, const struct control_limits *limits,
+                                          const struct control_handler *handler, void *arg)
 {
     struct control_server *server = calloc(1, sizeof *server);
     if (!server)
         return NULL;
-    *server = (struct control_server){.base = base, .handler = handler, .arg = arg, .listener = -1};
+    *server = (struct control_server){
+        .base = base, .limits = limits, .handler = handler, .arg = arg, .listener = -1};
     server->accept_again = evtimer_new(base, on_accept_again, server);
     if (!server->accept_again) {
         free(server);

@@ -10,11 +10,15 @@
 
 enum {
     CONTROL_CLIENTS_MAX = 32,
-    CONTROL_IDLE_MS = 60000,     /* without any request */
-    CONTROL_REQUEST_MS = 10000,  /* from a request's first byte to its last */
-    CONTROL_WRITE_MS = 10000,    /* without the client taking any of its answer */
-    CONTROL_ANSWER_MAX = 8 << 20 /* bytes of one answer */
+    CONTROL_ANSWER_MAX = 8 << 20, /* bytes of one answer */
 };
+
+struct control_limits {
+    unsigned idle_ms;    /* without any request */
+    unsigned request_ms; /* from a request's first byte to its last */
+    unsigned write_ms;   /* without the client taking any of its answer */
+};
+static const struct control_limits control_limits_default = {60000, 10000, 10000};
 
 struct event_base;
 struct control_server;
@@ -27,9 +31,9 @@ struct control_handler {
     void (*cancel)(void *arg, struct control_call *call);
 };
 
-/* NULL when out of memory. */
-struct control_server *control_server_new(struct event_base *base, const struct control_handler *handler,
-                                          void *arg);
+/* NULL when out of memory. `limits` and `handler` must outlive it. */
+struct control_server *control_server_new(struct event_base *base, const struct control_limits *limits,
+                                          const struct control_handler *handler, void *arg);
 /* Closes all clients and the listener. */
 void control_server_free(struct control_server *server);
 /* Takes over a listening socket (made non-blocking), in place of an older one. NX_ENOMEM: it is closed. */

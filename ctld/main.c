@@ -132,7 +132,7 @@ static int setup(struct child *child, void *arg)
     ctld->timer = evtimer_new(base, on_timer, ctld);
     ctld->peers = peers_new(&peers_ops, ctld);
     ctld->static_peers = static_peers_new(ctld->peers, &static_ops, ctld);
-    ctld->server = control_server_new(base, &control_handler, ctld);
+    ctld->server = control_server_new(base, &control_limits_default, &control_handler, ctld);
     ctld->methods = (struct control_methods){
         .device = &ctld->device, .peers = ctld->peers, .ops = &methods_ops, .arg = ctld};
     if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server)

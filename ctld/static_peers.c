@@ -126,7 +126,8 @@ void static_peers_message(struct static_peers *source, const struct ipc_message 
         return;
     }
     log_warn("endpoint \"%s\": %s; the next look-up is in %u ms", entry->endpoint.host,
-             message->body.result.text, entry->endpoint.backoff_ms);
+             message->body.result.text[0] ? message->body.result.text : "not found",
+             entry->endpoint.backoff_ms);
     endpoint_resolve_failed(&entry->endpoint, now_ns);
 }
 

@@ -1,0 +1,480 @@
+/* The control socket as its clients see it: a listening socket, requests byte by byte as other programs send
+ * them, and clients that mean harm. Server, methods and peers are the real ones on a real event loop; tunneld
+ * is a function. */
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "ctld/control_methods.h"
+#include "ctld/control_server.h"
+
+#include <check.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 5000, ANSWER_BYTES = 65536, WALL_S = 1795427461 };
+
+static struct event_base *base;
+static struct control_server *server;
+static struct control_methods methods;
+static struct device device;
+static struct peers *peers;
+static struct sockaddr_un address;
+static socklen_t address_length;
+static uint32_t query; /* of PEERS_QUERY, not answered yet */
+static bool tunneld_answers;
+static uint32_t level_request;
+
+/* Short enough to wait for. */
+static const struct control_limits limits = {.idle_ms = 300, .request_ms = 200, .write_ms = 200};
+
+/* -- What ctld's main.c would be -- */
+
+static int to_tunneld(void *arg, enum ipc_type type, uint32_t request, const void *body)
+{
+    (void)arg, (void)body;
+    if (type == IPC_MSG_PEERS_QUERY)
+        query = request;
+    return NX_OK;
+}
+
+static void on_status(void *arg, const struct peer *peer, uint64_t now_ns)
+{
+    (void)arg, (void)peer, (void)now_ns;
+}
+
+static void on_synced(void *arg)
+{
+    (void)arg;
+}
+
+static int set_level(void *arg, uint8_t level, uint32_t request)
+{
+    (void)arg;
+    log_set_level((enum log_level)level);
+    level_request = request;
+    return NX_OK;
+}
+
+static uint64_t now_ns(void *arg)
+{
+    (void)arg;
+    return clock_now_ns();
+}
+
+static uint64_t wall_s(void *arg)
+{
+    (void)arg;
+    return WALL_S;
+}
+
+static const struct peers_ops peers_ops = {
+    .send = to_tunneld, .on_status = on_status, .on_synced = on_synced};
+static const struct control_methods_ops methods_ops = {
+    .set_log_level = set_level, .now_ns = now_ns, .wall_s = wall_s};
+
+static const char peer_key_text[] = "Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=";
+
+static void peer_add(void)
+{
+    uint8_t key[KEY_BYTES];
+    struct netprefix allowed[2];
+    ck_assert_int_eq(key_parse(peer_key_text, key), NX_OK);
+    ck_assert_int_eq(netprefix_parse("100.64.0.9/32", false, &allowed[0]), NX_OK);
+    ck_assert_int_eq(netprefix_parse("200::9/128", false, &allowed[1]), NX_OK);
+    struct peer *peer = peers_get(peers, key);
+    ck_assert_ptr_nonnull(peer);
+    ck_assert_int_eq(peers_allow(peer, allowed, 2), NX_OK);
+}
+
+/* tunneld's report, as in the recorded exchanges. */
+static void tunneld_answer(void)
+{
+    struct ipc_message message = {.header = {.type = IPC_MSG_PEER_STATUS, .request = query}};
+    struct ipc_peer_status *status = &message.body.peer_status;
+    ck_assert_int_eq(key_parse(peer_key_text, status->public_key), NX_OK);
+    ck_assert_int_eq(netsock_parse("127.0.0.1:41022", &status->endpoint), NX_OK);
+    status->handshake_unix_s = 1795427456;
+    status->tx_bytes = 272;
+    status->rx_bytes = 180;
+    peers_message(peers, &message, clock_now_ns(), WALL_S);
+    struct ipc_message result = {.header = {.type = IPC_MSG_RESULT, .request = query}};
+    query = 0;
+    peers_message(peers, &result, clock_now_ns(), WALL_S);
+}
+
+static void rule_add(uint32_t id, const char *text)
+{
+    struct rule rule;
+    char error[RULE_ERROR_MAX];
+    ck_assert_int_eq(rule_parse(RULE_INGRESS, text, &rule, error), NX_OK);
+    struct ipc_rule_add add = {.rule_id = id,
+                               .direction = (uint8_t)rule.direction,
+                               .protocol = (uint8_t)rule.protocol,
+                               .listen_port = rule.listen_port,
+                               .dest_port = rule.dest_port};
+    strcpy(add.host, rule.host);
+    ck_assert_int_eq(device_rule_add(&device, &add), NX_OK);
+}
+
+static void listener_open(void)
+{
+    static unsigned serial;
+    char name[64];
+    snprintf(name, sizeof name, "nexd-control-%d-%u", (int)getpid(), serial++);
+    address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, name, strlen(name));
+    address_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, address_length), 0);
+    ck_assert_int_eq(listen(fd, 128), 0);
+    ck_assert_int_eq(control_server_listen(server, fd), NX_OK);
+}
+
+static void set_up(void)
+{
+    log_init("test", LOG_LEVEL_ERROR);
+    base = event_base_new();
+    peers = peers_new(&peers_ops, NULL);
+    device = (struct device){.known = true};
+    device.public.addresses.count = 2;
+    ck_assert_int_eq(netaddr_parse("200::7", &device.public.addresses.item[0]), NX_OK);
+    ck_assert_int_eq(netaddr_parse("100.64.0.7", &device.public.addresses.item[1]), NX_OK);
+    methods = (struct control_methods){.device = &device, .peers = peers, .ops = &methods_ops};
+    server = control_server_new(base, &limits, &control_methods_handler, &methods);
+    ck_assert(base && peers && server);
+    query = level_request = 0;
+    tunneld_answers = true;
+    listener_open();
+    rule_add(1, "tcp:8080:127.0.0.1:20080");
+    rule_add(2, "udp:5353:127.0.0.1:25353");
+    peer_add();
+    peers_complete(peers);
+    peers_link_up(peers, clock_now_ns());
+    tunneld_answer();
+    tunneld_answer();
+    ck_assert(peers_synced(peers));
+}
+
+static void tear_down(void)
+{
+    control_server_free(server);
+    peers_free(peers);
+    device_free(&device);
+    event_base_free(base);
+}
+
+/* -- Clients -- */
+
+static int client_connect(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, address_length), 0);
+    return fd;
+}
+
+static void client_send(int fd, const char *text)
+{
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* One turn of the loop, and of what answers it from the other side. */
+static void turn(void)
+{
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    if (query && tunneld_answers)
+        tunneld_answer();
+    if (level_request) {
+        const struct ipc_result done = {.result = IPC_OK};
+        uint32_t request = level_request;
+        level_request = 0;
+        control_methods_result(&methods, request, &done);
+    }
+}
+
+/* What the client receives until it has `lines` lines, or until it is closed. */
+static const char *client_read(int fd, size_t lines, bool *closed)
+{
+    static char text[ANSWER_BYTES];
+    size_t length = 0, seen = 0;
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    *closed = false;
+    while (seen < lines && !*closed && clock_now_ns() < deadline_ns) {
+        turn();
+        ssize_t got = recv(fd, text + length, sizeof text - 1 - length, 0);
+        if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+            *closed = true;
+        } else if (got > 0) {
+            for (size_t i = 0; i < (size_t)got; i++)
+                seen += text[length + i] == '\n';
+            length += (size_t)got;
+        }
+    }
+    ck_assert_msg(seen >= lines || *closed, "neither %zu lines nor an end", lines);
+    text[length] = '\0';
+    return text;
+}
+
+static void exchange(int fd, const char *sent, const char *expected)
+{
+    bool closed;
+    client_send(fd, sent);
+    size_t lines = 0;
+    for (const char *c = expected; *c; c++)
+        lines += *c == '\n';
+    ck_assert_str_eq(client_read(fd, lines, &closed), expected);
+    ck_assert(!closed);
+}
+
+/* Waits until the server ends this client. */
+static void expect_end(int fd)
+{
+    bool closed;
+    client_read(fd, SIZE_MAX, &closed);
+    ck_assert(closed);
+    close(fd);
+}
+
+static void expect_served(void)
+{
+    int fd = client_connect();
+    exchange(fd, "{\"method\":\"NexdCtl.GetTunnelIPv4\",\"params\":[\"\"],\"id\":0}\n",
+             "{\"id\":0,\"result\":\"100.64.0.7\",\"error\":null}\n");
+    close(fd);
+}
+
+/* -- Tests -- */
+
+static const struct {
+    const char *sent, *received;
+} recorded[] = {
+    {"{\"method\":\"NexdCtl.Version\",\"params\":[\"\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":\"" NEXD_VERSION "\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.Version\",\"params\":[\"\"],\"id\":7}",
+     "{\"id\":7,\"result\":\"" NEXD_VERSION "\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.Status\",\"params\":[\"\"],\"id\":\"abc\"}\n",
+     "{\"id\":\"abc\",\"result\":\"Status: Running\\n\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.Nope\",\"params\":[\"\"],\"id\":1}\n",
+     "{\"id\":1,\"result\":null,\"error\":\"rpc: can't find method NexdCtl.Nope\"}\n"},
+    {"{\"method\":\"Foo.Nope\",\"params\":[\"\"],\"id\":1}\n",
+     "{\"id\":1,\"result\":null,\"error\":\"rpc: can't find service Foo.Nope\"}\n"},
+    {"{\"method\":\"Nope\",\"params\":[\"\"],\"id\":1}\n",
+     "{\"id\":1,\"result\":null,\"error\":\"rpc: service/method request ill-formed: Nope\"}\n"},
+    {"{\"method\":\"NexdCtl.Version\",\"params\":[],\"id\":1}\n",
+     "{\"id\":1,\"result\":\"" NEXD_VERSION "\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.Version\",\"id\":1}\n",
+     "{\"id\":1,\"result\":null,\"error\":\"jsonrpc: request body missing params\"}\n"},
+    {"{\"method\":\"NexdCtl.Version\",\"params\":[{\"a\":1}],\"id\":1}\n",
+     "{\"id\":1,\"result\":null,\"error\":\"json: cannot unmarshal object into Go value of type string\"}\n"},
+    {"{\"method\":\"NexdCtl.Version\",\"params\":[\"\",\"\"],\"id\":1}\n",
+     "{\"id\":1,\"result\":\"" NEXD_VERSION "\",\"error\":null}\n"},
+    {"{\"jsonrpc\":\"2.0\",\"method\":\"NexdCtl.Version\",\"params\":[\"\"],\"id\":1}\n",
+     "{\"id\":1,\"result\":\"" NEXD_VERSION "\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.Version\",\"params\":[\"\"]}\n",
+     "{\"id\":null,\"result\":\"" NEXD_VERSION "\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.GetTunnelIPv6\",\"params\":[\"\"],\"id\":1}\n",
+     "{\"id\":1,\"result\":\"200::7\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.ProxyList\",\"params\":[\"\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":\"--ingress tcp:8080:127.0.0.1:20080\\n--ingress udp:5353:127.0.0.1:25353\\n\","
+     "\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":\"{\\\"relay-present\\\":false,\\\"relay-required\\\":false,\\\"peers\\\":{"
+     "\\\"Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=\\\":{\\\"PublicKey\\\":"
+     "\\\"Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=\\\",\\\"Endpoint\\\":\\\"127.0.0.1:41022\\\","
+     "\\\"AllowedIPs\\\":[\\\"100.64.0.9/32\\\",\\\"200::9/"
+     "128\\\"],\\\"LatestHandshake\\\":\\\"1795427456\\\","
+     "\\\"Tx\\\":272,\\\"Rx\\\":180,\\\"Healthy\\\":true}}}\",\"error\":null}\n"},
+    {"{\"method\":\"NexdCtl.GetDebug\",\"params\":[\"\"],\"id\":2}\n"
+     "{\"method\":\"NexdCtl.SetDebugOn\",\"params\":[\"\"],\"id\":3}\n"
+     "{\"method\":\"NexdCtl.GetDebug\",\"params\":[\"\"],\"id\":4}\n"
+     "{\"method\":\"NexdCtl.SetDebugOff\",\"params\":[\"\"],\"id\":5}\n",
+     "{\"id\":2,\"result\":\"off\",\"error\":null}\n{\"id\":3,\"result\":\"Debug logging "
+     "enabled\",\"error\":null}\n"
+     "{\"id\":4,\"result\":\"on\",\"error\":null}\n{\"id\":5,\"result\":\"Debug logging "
+     "disabled\",\"error\":null}\n"},
+};
+
+START_TEST(recorded_exchanges)
+{
+    int fd = client_connect();
+    exchange(fd, recorded[_i].sent, recorded[_i].received);
+    exchange(fd, recorded[_i].sent, recorded[_i].received); /* the connection stays usable */
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_probe_that_closes_at_once_is_no_trouble)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        close(client_connect());
+        turn();
+    }
+    expect_served();
+}
+END_TEST
+
+START_TEST(nonsense_closes_that_client_only)
+{
+    int good = client_connect(), bad = client_connect();
+    client_send(bad, "not json\n");
+    expect_end(bad);
+    exchange(good, "{\"method\":\"NexdCtl.GetDebug\",\"params\":[\"\"],\"id\":1}",
+             "{\"id\":1,\"result\":\"off\",\"error\":null}\n");
+    close(good);
+}
+END_TEST
+
+START_TEST(a_half_closed_client_gets_its_answers)
+{
+    bool closed;
+    int fd = client_connect();
+    client_send(fd, "{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":1}"
+                    "{\"method\":\"NexdCtl.GetDebug\",\"params\":[\"\"],\"id\":2}");
+    shutdown(fd, SHUT_WR);
+    const char *text = client_read(fd, SIZE_MAX, &closed);
+    ck_assert(closed);
+    ck_assert_ptr_nonnull(strstr(text, "{\"id\":1,"));
+    ck_assert_ptr_nonnull(strstr(text, "{\"id\":2,"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(dribbling_does_not_keep_a_request_open)
+{
+    int fd = client_connect();
+    client_send(fd, "{\"x\":[");
+    while (control_server_clients(server) == 0)
+        event_base_loop(base, EVLOOP_ONCE);
+    const uint64_t start_ns = clock_now_ns(), gap_ns = limits.request_ms * NS_PER_MS / 20;
+    /* A byte now and then, so the client is never quiet for long. */
+    for (uint64_t next_ns = start_ns; control_server_clients(server) > 0; turn()) {
+        if (clock_now_ns() < next_ns)
+            continue;
+        next_ns += gap_ns;
+        (void)!send(fd, " ", 1, MSG_NOSIGNAL);
+        ck_assert_uint_lt(clock_now_ns() - start_ns, WAIT_MS * NS_PER_MS);
+    }
+    ck_assert_uint_ge(clock_now_ns() - start_ns + 20 * NS_PER_MS, limits.request_ms * NS_PER_MS);
+    close(fd);
+}
+END_TEST
+
+START_TEST(idle_clients_go)
+{
+    int fd = client_connect();
+    uint64_t start_ns = clock_now_ns();
+    expect_end(fd);
+    /* libevent counts from the loop's cached, coarse time. */
+    ck_assert_uint_ge(clock_now_ns() - start_ns + 20 * NS_PER_MS, limits.idle_ms * NS_PER_MS);
+}
+END_TEST
+
+START_TEST(a_crowd_does_not_shut_others_out)
+{
+    int crowd[CONTROL_CLIENTS_MAX * 3];
+    for (size_t i = 0; i < sizeof crowd / sizeof *crowd; i++) {
+        crowd[i] = client_connect();
+        if (i % 2)
+            client_send(crowd[i], "{\"method\":");
+        turn();
+        ck_assert_uint_le(control_server_clients(server), CONTROL_CLIENTS_MAX);
+    }
+    expect_served();
+    for (size_t i = 0; i < sizeof crowd / sizeof *crowd; i++)
+        close(crowd[i]);
+}
+END_TEST
+
+/* Requests without end, and never a look at the answers. */
+START_TEST(who_does_not_read_is_not_read)
+{
+    static const char request[] = "{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":1}";
+    int fd = client_connect();
+    size_t sent = 0;
+    uint64_t start_ns = clock_now_ns();
+    while (control_server_clients(server) > 0 || sent == 0) {
+        ck_assert_uint_lt(clock_now_ns() - start_ns, WAIT_MS * NS_PER_MS);
+        ssize_t got = send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
+        sent += got > 0 ? (size_t)got : 0;
+        turn();
+    }
+    ck_assert_uint_lt(sent, 4 << 20); /* what the kernel's buffers hold, not more */
+    close(fd);
+    expect_served();
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_while_it_waits_is_forgotten)
+{
+    int waiting[8];
+    tunneld_answers = false;
+    for (size_t i = 0; i < 8; i++) {
+        waiting[i] = client_connect();
+        client_send(waiting[i], "{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":1}");
+    }
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    while (query == 0 && clock_now_ns() < deadline_ns)
+        turn();
+    expect_served(); /* others are not held up */
+    for (size_t i = 0; i < 8; i++)
+        close(waiting[i]);
+    for (unsigned i = 0; i < 10; i++)
+        turn();
+    tunneld_answers = true;
+    turn();
+    expect_served();
+    deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    while (control_server_clients(server) > 0 && clock_now_ns() < deadline_ns)
+        turn();
+    ck_assert_uint_eq(control_server_clients(server), 0);
+}
+END_TEST
+
+START_TEST(the_end_comes_while_clients_wait)
+{
+    tunneld_answers = false;
+    int fd = client_connect();
+    client_send(fd, "{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":1}");
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    while (query == 0 && clock_now_ns() < deadline_ns)
+        turn();
+    control_server_free(server);
+    server = NULL;
+    peers_link_down(peers); /* would call whoever still waited */
+    char byte;
+    ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("control");
+    TCase *tests = tcase_create("control");
+    tcase_set_timeout(tests, 30);
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_loop_test(tests, recorded_exchanges, 0, sizeof recorded / sizeof *recorded);
+    tcase_add_test(tests, a_probe_that_closes_at_once_is_no_trouble);
+    tcase_add_test(tests, nonsense_closes_that_client_only);
+    tcase_add_test(tests, a_half_closed_client_gets_its_answers);
+    tcase_add_test(tests, dribbling_does_not_keep_a_request_open);
+    tcase_add_test(tests, idle_clients_go);
+    tcase_add_test(tests, a_crowd_does_not_shut_others_out);
+    tcase_add_test(tests, who_does_not_read_is_not_read);
+    tcase_add_test(tests, a_client_that_leaves_while_it_waits_is_forgotten);
+    tcase_add_test(tests, the_end_comes_while_clients_wait);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
