@@ -2,9 +2,11 @@
  * clients. */
 #include "bench/probe/probe.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -21,6 +23,7 @@ struct client {
     struct samples samples;
     uint64_t end_ns;
     unsigned long errors;
+    int last_errno; /* 0: the connection was closed before its byte came back */
 };
 
 /* Connections that may still be begun, over all clients. */
@@ -33,11 +36,13 @@ static void *client_run(void *argument)
            __atomic_fetch_sub(&budget, 1, __ATOMIC_RELAXED) > 0) {
         const uint64_t begun = now_ns();
         char in;
+        errno = 0;
         const int fd = dial(client->target, LIMIT_S);
         if (fd >= 0 && echo_round(fd, "x", &in, 1) == 0) {
             samples_add(&client->samples, now_ns() - begun);
         } else {
             client->errors++;
+            client->last_errno = errno;
             usleep(PAUSE_AFTER_ERROR_US);
         }
         if (fd >= 0)
@@ -55,6 +60,7 @@ int command_crr(char **arguments)
     struct client *const clients = calloc(count, sizeof(*clients));
     struct samples all;
     unsigned long errors = 0;
+    int last_errno = 0;
     if (clients == NULL)
         fail("crr");
     samples_init(&all, SAMPLES_MAX);
@@ -73,12 +79,16 @@ int command_crr(char **arguments)
             samples_add(&all, own->ns[j]);
         all.count += own->count - own->kept;
         errors += clients[i].errors;
+        if (clients[i].errors > 0)
+            last_errno = clients[i].last_errno;
     }
     const double elapsed_s = (double)(now_ns() - begun) / 1e9;
     samples_sort(&all);
     printf("{\"per_s\": %.1f, \"count\": %lu, \"errors\": %lu, \"seconds\": %.3f, \"p50_us\": %.1f, "
-           "\"p99_us\": %.1f}\n",
+           "\"p99_us\": %.1f, "
+           "\"last_error\": \"%s\"}\n",
            (double)all.count / elapsed_s, (unsigned long)all.count, errors, elapsed_s,
-           samples_quantile_us(&all, 0.5), samples_quantile_us(&all, 0.99));
+           samples_quantile_us(&all, 0.5), samples_quantile_us(&all, 0.99),
+           errors == 0 ? "" : (last_errno == 0 ? "closed early" : strerror(last_errno)));
     return 0;
 }

@@ -41,7 +41,7 @@ def expect_mistake(result, *named):
         assert part in errors[0], f"{part!r} is not named in: {errors[0]}"
     assert out == ""
     assert seconds < LIMIT_S * node.slowness()
-    assert not re.search(r"[^\x20-\x7e]", errors[0].replace("…", "")), "control characters in an error line"
+    assert errors[0].isprintable(), f"control characters in an error line: {errors[0]!r}"
     return errors[0]
 
 
@@ -80,15 +80,15 @@ BAD_RULES = [
     ("tcp:80:h:-1", "-1"),
     ("tcp:80:h:http", "http"),
     ("tcp:80:h:", "destination port"),
-    ("tcp:80:h:90:", "host"),
+    ("tcp:80:h:90:", "h:90:"),
     ("tcp:80:h: 90", "destination port"),
     ("tcp:80::90", "host"),
     ("tcp:80:[]:90", "host"),
-    ("tcp:80:::1:90", "host"),
-    ("tcp:80:fd00::1:90", "host"),
+    ("tcp:80:::1:90", "brackets"),
+    ("tcp:80:fd00::1:90", "brackets"),
     ("tcp:80:[::1]90", "[::1]90"),
     ("tcp:80:[::1:90", "[::1"),
-    ("tcp:80:::1]:90", "host"),
+    ("tcp:80:::1]:90", "::1]:90"),
     ("tcp:80:[::1]]:90", "::1]"),
     ("tcp:80:[::g]:90", "::g"),
     ("tcp:80:[1:2:3:4:5:6:7:8:9]:90", "1:2:3:4:5:6:7:8:9"),
@@ -155,10 +155,6 @@ BAD_COMMANDS = [
 @pytest.mark.parametrize("words, named", BAD_COMMANDS, ids=[" ".join(words)[:40] or "nothing" for words, _ in BAD_COMMANDS])
 def test_given_a_wrong_command_line_when_started_then_one_line_names_the_word(nexd, words, named):
     expect_mistake(nexd(*words), named)
-
-
-def test_given_the_configuration_flag_twice_when_started_then_it_is_named(nexd):
-    expect_mistake(nexd("--wireguard-config", "other.conf", "proxy"), "--wireguard-config")
 
 
 def test_given_the_configuration_flag_without_a_value_when_started_then_it_is_named(nexd):

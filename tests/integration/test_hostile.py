@@ -61,35 +61,36 @@ def check_unharmed(siege, before):
 def test_given_a_transfer_when_random_bytes_arrive_then_it_goes_on_and_nothing_is_answered(siege):
     before = all_processes(siege)
     siege.attack_until_the_transfer_ends(lambda n: packets.noise(n, 200))
-    assert siege.attacker.answers() == 0
+    assert not siege.attacker.answers()
     check_unharmed(siege, before)
 
 
 def test_given_a_transfer_when_messages_of_the_right_shape_arrive_then_it_goes_on_and_nothing_is_answered(siege):
     before = all_processes(siege)
     siege.attack_until_the_transfer_ends(lambda n: packets.of_right_shape(n, 200))
-    assert siege.attacker.answers() == 0, "without a valid MAC1 there is no answer"
+    assert not siege.attacker.answers(), "without a valid MAC1 there is no answer"
     check_unharmed(siege, before)
 
 
 def test_given_a_transfer_when_captured_datagrams_arrive_truncated_then_it_goes_on(siege):
     before = all_processes(siege)
     siege.attack_until_the_transfer_ends(lambda n: packets.truncated(siege.captured))
-    assert siege.attacker.answers() == 0
+    assert not siege.attacker.answers()
     check_unharmed(siege, before)
 
 
 def test_given_a_transfer_when_captured_datagrams_arrive_damaged_then_it_goes_on(siege):
     before = all_processes(siege)
     siege.attack_until_the_transfer_ends(lambda n: packets.damaged(n, siege.captured))
-    assert siege.attacker.answers() == 0
+    assert not siege.attacker.answers()
     check_unharmed(siege, before)
 
 
 def test_given_a_transfer_when_captured_datagrams_are_replayed_then_the_endpoint_does_not_move(siege):
     before = all_processes(siege)
     siege.attack_until_the_transfer_ends(lambda n: siege.captured)
-    assert siege.attacker.answers() == 0, "an old initiation is not answered, replayed data moves no endpoint"
+    # An old initiation gets no response and replayed data moves no endpoint. That its MAC1 is right gets it a cookie, under load.
+    assert siege.attacker.answers() <= {packets.COOKIE}
     check_unharmed(siege, before)
 
 
@@ -101,7 +102,7 @@ def test_given_a_transfer_when_data_comes_for_a_wrong_index_or_counter_then_it_g
         yield from packets.with_counter(siege.captured, chance.choice([0, 1, 2**60, 2**64 - 1, chance.getrandbits(64)]))
 
     siege.attack_until_the_transfer_ends(one_round)
-    assert siege.attacker.answers() == 0
+    assert not siege.attacker.answers()
     check_unharmed(siege, before)
 
 
@@ -157,7 +158,7 @@ def liar(scene, kernel):
     return Liar
 
 
-@pytest.mark.parametrize("family, forged", ((4, "100.64.0.77"), (4, "10.99.0.1"), (6, "fd64::77"), (6, "fe80::77")))
+@pytest.mark.parametrize("family, forged", ((4, "100.64.0.77"), (4, "192.0.2.7"), (6, "fd64::77"), (6, "2001:db8::77")))
 def test_given_a_peer_when_it_sends_under_an_address_it_may_not_use_then_the_packet_is_dropped(liar, family, forged):
     liar.b.host.ip("addr", "add", f"{forged}/{32 if family == 4 else 128}", "dev", liar.b.device,
                    *(["nodad"] if family == 6 else []))

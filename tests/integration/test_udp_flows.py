@@ -12,7 +12,7 @@ SIZES = (0, 1, 1372, 8000, 65507)
 RULES = {"a_rules": ["--egress", "udp:4242:{b4}:4343"], "b_rules": ["--ingress", "udp:4343:127.0.0.1:53"]}
 
 
-@pytest.mark.parametrize("client, through, destination", itertools.product((4, 6), (4, 6), (4, 6)))
+@pytest.mark.parametrize("client, through, destination", list(itertools.product((4, 6), (4, 6), (4, 6))))
 def test_given_two_nodes_when_datagrams_of_every_size_are_sent_then_each_comes_back_unchanged(
         scene, client, through, destination):
     target = f"[{LOOPBACK[6]}]" if destination == 6 else LOOPBACK[4]

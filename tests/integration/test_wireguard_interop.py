@@ -184,8 +184,10 @@ def test_given_a_transfer_when_the_far_ends_address_changes_then_it_follows(scen
     ways = (client, server) if direction == "from node to kernel" else (server, client)
     transfer = traffic.Transfer(*ways, SIZE // 4)
     transfer.received.wait(SIZE // 16)
-    b.host.add_address("10.99.0.77", 24)
     b.host.remove_address(b.host.v4, 24)
+    b.host.add_address("10.99.0.77", 24)
+    # wireguard-go holds on to its old source address until the next handshake; a peer set anew has none.
+    b.wg("set", b.device, "peer", a.key.public, "endpoint", b.peers[0]["endpoint"])
     transfer.finish()
 
 
@@ -204,8 +206,8 @@ def test_given_a_transfer_when_our_own_address_changes_then_the_far_end_follows(
     a, b = scene.node_and_kernel(RULES, keepalive=1)
     transfer = traffic.Transfer(*egress_flow(scene, a, b), SIZE // 4)
     transfer.received.wait(SIZE // 16)
-    a.host.add_address("10.99.0.77", 24)
     a.host.remove_address(a.host.v4, 24)
+    a.host.add_address("10.99.0.77", 24)
     transfer.finish()
     assert b.status(a, "endpoints") == f"10.99.0.77:{a.port}"
 
@@ -221,7 +223,7 @@ def test_given_the_far_end_roams_between_families_when_it_sends_then_answers_go_
 
 # -- Datagrams --------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("client, through", itertools.product((4, 6), (4, 6)))
+@pytest.mark.parametrize("client, through", list(itertools.product((4, 6), (4, 6))))
 def test_given_an_egress_udp_rule_when_payloads_of_every_size_are_sent_to_the_kernel_then_each_comes_back(
         scene, client, through):
     a, b = scene.node_and_kernel(RULES)
@@ -232,7 +234,7 @@ def test_given_an_egress_udp_rule_when_payloads_of_every_size_are_sent_to_the_ke
             assert traffic.udp_ask(sock, traffic.BLOCK[:size]) == traffic.BLOCK[:size], f"{size} bytes"
 
 
-@pytest.mark.parametrize("through, destination", itertools.product((4, 6), (4, 6)))
+@pytest.mark.parametrize("through, destination", list(itertools.product((4, 6), (4, 6))))
 def test_given_an_ingress_udp_rule_when_payloads_of_every_size_come_from_the_kernel_then_each_goes_back(
         scene, through, destination):
     a, b = scene.node_and_kernel(RULES)

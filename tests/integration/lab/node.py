@@ -140,7 +140,11 @@ class Node(End):
     @property
     def pid(self):
         """Process number of the nexd parent, also where it was started through other programs."""
-        pid = self.process.pid
+        return self.pid_of(self.process)
+
+    @staticmethod
+    def pid_of(process):
+        pid = process.pid
         while proc.comm(pid) != "nexd":
             pid = waiting.until(lambda: proc.children(pid), 5, "nexd's start")[0]
         return pid
@@ -181,7 +185,8 @@ class Node(End):
         try:
             if process.running():
                 left = proc.tree(process.pid)
-                status = process.stop(seconds * slowness())
+                os.kill(self.pid_of(process), signal.SIGTERM)
+                status = process.wait(seconds * slowness())
                 assert status == 0, f"{process.name} ended with status {status}:\n{process.text()}"
         finally:
             process.kill()

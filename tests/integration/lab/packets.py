@@ -70,15 +70,14 @@ class Attacker:
             self.sent += 1
 
     def answers(self):
-        """How many datagrams have come back so far."""
+        """The kinds of datagrams that have come back."""
         self.socket.setblocking(False)
-        count = 0
+        kinds = set()
         try:
             while True:
-                self.socket.recv(65535)
-                count += 1
+                kinds.add(self.socket.recv(65535)[:1][0])
         except (BlockingIOError, ConnectionRefusedError):
-            return count
+            return kinds
 
     def close(self):
         self.socket.close()
