@@ -7,7 +7,7 @@
 #include "common/log.h"
 
 #include <sodium.h>
-#include <stdio.h>
+#include <string.h>
 
 static void hello(struct parent_child *child, const struct ipc_hello *message)
 {
@@ -33,9 +33,13 @@ static void ready_check(struct parent *parent)
 static void rule_failed(struct parent_child *child, const struct rule *rule, const struct ipc_result *result)
 {
     char text[RULE_TEXT_MAX];
-    log_error("rule --%s %s: %s port %u: %s", rule_direction_name(rule->direction), rule_format(rule, text),
-              rule_protocol_name(rule->protocol), rule->listen_port,
-              result->text[0] ? result->text : "refused without a reason");
+    rule_format(rule, text);
+    if (strstr(result->text, text)) /* it says already which rule it is about */
+        log_error("%s", result->text);
+    else
+        log_error("%s rule %s: %s port %u: %s", rule_direction_name(rule->direction), text,
+                  rule_protocol_name(rule->protocol), rule->listen_port,
+                  result->text[0] ? result->text : "refused without a reason");
     if (!child->parent->readiness.reached)
         parent_fail(child->parent);
 }
@@ -57,7 +61,7 @@ static void result(struct parent_child *child, uint32_t request, const struct ip
     if (request >= 1 && request <= parent->config->rule_count) {
         rule_result(child, request, message);
     } else if (request == PARENT_REQUEST_BIND && child->role == IPC_PROXYD && !ok) {
-        log_error("tunnel: UDP port %u: %s", parent->config->wgconf->listen_port, message->text);
+        log_error("%s", message->text[0] ? message->text : "tunnel (UDP): its port cannot be had");
         parent_fail(parent);
     } else if (request == PARENT_REQUEST_PEERS && child->role == IPC_CTLD) {
         if (ok)

@@ -481,7 +481,7 @@ START_TEST(a_rule_that_cannot_be_had_is_fatal_at_start)
 {
     static char errors[65536];
     char wanted[64];
-    snprintf(wanted, sizeof wanted, "--egress tcp:%u:refused:80", rule_port + 1);
+    snprintf(wanted, sizeof wanted, "egress rule tcp:%u:refused:80", rule_port + 1);
     uint64_t start_ns = clock_now_ns();
     parent_start(0, socket_name, "refused");
     ck_assert_int_eq(await_exit(errors, sizeof errors), 1);
