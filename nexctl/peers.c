@@ -54,12 +54,12 @@ static int allowed_take(yajl_val object, struct peer_row *row)
         return NX_OK;
     if (!YAJL_IS_ARRAY(value))
         return NX_EPROTO;
-    size_t count = YAJL_GET_ARRAY(value)->len;
+    size_t count = value->u.array.len;
     row->allowed = calloc(count ? count : 1, sizeof *row->allowed);
     if (!row->allowed)
         return NX_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        row->allowed[i] = text_take(YAJL_GET_ARRAY(value)->values[i]);
+        row->allowed[i] = text_take(value->u.array.values[i]);
         if (!row->allowed[i])
             return NX_EPROTO;
         row->allowed_count++;
@@ -88,13 +88,13 @@ static int list_take(yajl_val tree, struct peer_list *out)
     if (!peers || bool_take(tree, "relay-present", &out->relay_present) ||
         bool_take(tree, "relay-required", &out->relay_required))
         return NX_EPROTO;
-    size_t count = YAJL_GET_OBJECT(peers)->len;
+    size_t count = peers->u.object.len;
     out->rows = calloc(count ? count : 1, sizeof *out->rows);
     if (!out->rows)
         return NX_ENOMEM;
     for (size_t i = 0; i < count; i++) {
         out->count = i + 1;
-        int err = row_take(YAJL_GET_OBJECT(peers)->values[i], &out->rows[i]);
+        int err = row_take(peers->u.object.values[i], &out->rows[i]);
         if (err)
             return err;
     }

@@ -214,18 +214,27 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
     notify_send(parent->config->notify, "WATCHDOG=1");
 }
 
+static void stop_signal(struct parent *parent, int number)
+{
+    uint64_t now_ns = clock_now_ns();
+    bool first = parent->stop_ns == 0;
+    if (first)
+        parent->stop_ns = now_ns;
+    else if (now_ns - parent->stop_ns < PARENT_ECHO_MS * NS_PER_MS)
+        return;
+    log_info("signal %s: stopping%s", sigabbrev_np(number), first ? "" : " at once");
+    notify_send(parent->config->notify, "STOPPING=1");
+    supervisor_stop(&parent->supervisor, 0, PARENT_GRACE_MS, now_ns);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     (void)what;
     struct parent *parent = arg;
-    if (number == SIGCHLD) {
+    if (number == SIGCHLD)
         reap(parent);
-    } else if (number != SIGHUP) {
-        log_info("signal %s: stopping%s", sigabbrev_np((int)number),
-                 parent->supervisor.stopping ? " at once" : "");
-        notify_send(parent->config->notify, "STOPPING=1");
-        supervisor_stop(&parent->supervisor, 0, PARENT_GRACE_MS, clock_now_ns());
-    }
+    else if (number != SIGHUP)
+        stop_signal(parent, (int)number);
     parent_settle(parent);
 }
 

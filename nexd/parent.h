@@ -19,8 +19,11 @@
 #include <limits.h>
 
 enum {
-    PARENT_GRACE_MS = 800,       /* after a stop signal, before SIGKILL */
-    PARENT_GRACE_MARGIN_MS = 100 /* the children are told so much less, to end by themselves */
+    PARENT_GRACE_MS = 800,        /* after a stop signal, before SIGKILL */
+    PARENT_GRACE_MARGIN_MS = 100, /* the children are told so much less, to end by themselves */
+    /* A second stop signal sooner than this is the first one's echo: who starts us with timeout(1), or ends a
+     * whole process group, often sends two. */
+    PARENT_ECHO_MS = 100,
 };
 
 /* Request ids on the parent's links. A RULE_ADD carries the rule's id, which is its index + 1. */
@@ -65,6 +68,7 @@ struct parent {
     struct kept kept;
     struct readiness readiness;
     bool draining;
+    uint64_t stop_ns; /* of the first stop signal, 0 = none yet */
 };
 
 /* Runs until everything has ended; returns the exit status. Signals that it handles should be blocked by the
