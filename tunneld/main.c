@@ -100,6 +100,7 @@ int main(int argc, char **argv)
         .start_count = sizeof tunneld_start_filter / sizeof tunneld_start_filter[0],
         .run_count = sizeof tunneld_run_filter / sizeof tunneld_run_filter[0],
         .max_files = MAX_FILES,
+        .no_tcp = true,
     };
     static const struct child_ops ops = {
         .role = IPC_TUNNELD,

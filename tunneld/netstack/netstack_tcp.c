@@ -13,7 +13,7 @@
 #include "tunneld/netstack/internal.h"
 #include <string.h>
 
-enum { PORT_FIRST = 32768, PORT_COUNT = 65536 - PORT_FIRST, PORT_TRIES = 64 };
+enum { PORT_FIRST = 1024, PORT_COUNT = 65536 - PORT_FIRST, PORT_TRIES = 64 };
 
 static bool gate_open; /* while a kept SYN is let in */
 
@@ -141,17 +141,35 @@ void netstack_syn_reset(const struct netstack_syn *syn)
         tcp_rst_netif(netif_default, 0, syn->sequence + 1, &local, &remote, syn->local.port, syn->remote.port);
 }
 
-/* A random port that no connection to that destination uses (RFC 6056, algorithm 2). */
+/* Ends a connection's TIME-WAIT early. The peer has none, as we closed first, and our next initial sequence number lies above the
+ * old ones (RFC 6191). */
+static void time_wait_end(struct tcp_pcb *pcb)
+{
+    tcp_pcb_remove(&tcp_tw_pcbs, pcb);
+    tcp_free(pcb);
+}
+
+/* A random port that no connection to that destination uses (RFC 6056, algorithm 2); when the tries are used up, one whose
+ * connection only waits for its end. 0: none. */
 static uint16_t port_choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port)
 {
+    struct tcp_pcb *waiting = NULL;
     for (unsigned i = 0; i < PORT_TRIES; i++) {
         uint16_t port = (uint16_t)(PORT_FIRST + netstack_random() % PORT_COUNT);
+        struct tcp_pcb *pcb = netstack_pcb_find(local, port, remote, remote_port);
         /* Towards ourselves, both ends of an old connection are here. */
-        if (netstack_pcb_find(local, port, remote, remote_port) == NULL && listener_find(port) == NULL &&
-            netstack_pcb_find(remote, remote_port, local, port) == NULL)
+        if (listener_find(port) != NULL || netstack_pcb_find(remote, remote_port, local, port) != NULL)
+            continue;
+        if (pcb == NULL)
             return port;
+        if (pcb->state == TIME_WAIT)
+            waiting = pcb;
     }
-    return 0;
+    if (waiting == NULL)
+        return 0;
+    uint16_t port = waiting->local_port;
+    time_wait_end(waiting);
+    return port;
 }
 
 int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb *, void *), tcp_connected_fn connected,

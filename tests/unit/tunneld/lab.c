@@ -111,6 +111,8 @@ static void proxyd_answer(void)
         }
         if (pending_udp[i])
             udp_pair(ends);
+        else if (lab.ready_pair != NULL)
+            memcpy(ends, lab.ready_pair, sizeof ends);
         else
             lab_tcp_pair(ends);
         bool taken = pending_udp[i] ? udp_flow_connected(pending[i], LAB_RULE, ends[0])

@@ -22,6 +22,7 @@ struct lab {
     unsigned cancels;
     uint32_t last_request;
     struct netsock dest;  /* answered to DEST_QUERY */
+    int *ready_pair;      /* taken for the next ingress connection in place of a new TCP pair */
 };
 extern struct lab lab;
 

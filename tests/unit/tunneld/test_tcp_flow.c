@@ -324,6 +324,32 @@ START_TEST(nothing_is_left_after_many_short_flows)
 }
 END_TEST
 
+START_TEST(more_connections_than_ports_within_time_wait_still_open)
+{
+    enum { COUNT = 70000 }; /* there are 64,512 ports, and the clock stands still */
+    struct netsock client = {.addr = {.family = NETADDR_V4}, .port = 9}, dest = {.addr = lab_own(NETADDR_V4), .port = LAB_PORT};
+    int ends[2], inner[2];
+    uint8_t byte;
+    for (unsigned i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, inner), 0);
+        lab.ready_pair = inner;
+        tcp_flow_egress(LAB_RULE + 2, &client, &dest, ends[0]);
+        close(ends[1]); /* the client closes first, so TIME-WAIT is on its side */
+        ssize_t end = -1;
+        for (unsigned turn = 0; turn < 40 && end != 0; turn++) {
+            lab_turns(1);
+            end = recv(inner[1], &byte, 1, 0);
+        }
+        ck_assert_int_eq(end, 0); /* it was connected, and the end came through */
+        close(inner[1]);
+        for (unsigned turn = 0; turn < 40 && tcp_flow_count() > 0; turn++)
+            lab_turns(1);
+        ck_assert_uint_eq(tcp_flow_count(), 0);
+    }
+}
+END_TEST
+
 static void start_tiny(void)
 {
     lab_start(2, 64 * MEGABYTE);
@@ -354,6 +380,11 @@ int main(void)
     tcase_add_test(flows, at_the_end_a_flow_that_still_moves_is_reset);
     tcase_add_loop_test(flows, nothing_is_left_after_many_short_flows, 0, 2);
     suite_add_tcase(suite, flows);
+    TCase *many = tcase_create("many");
+    tcase_set_timeout(many, 120);
+    tcase_add_checked_fixture(many, start, NULL);
+    tcase_add_test(many, more_connections_than_ports_within_time_wait_still_open);
+    suite_add_tcase(suite, many);
     TCase *limits = tcase_create("limits");
     tcase_add_checked_fixture(limits, start_tiny, NULL);
     tcase_add_test(limits, past_the_limit_new_flows_are_refused_and_old_ones_go_on);

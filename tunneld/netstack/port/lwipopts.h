@@ -83,7 +83,7 @@
 #define TCP_LISTEN_BACKLOG     0    /* bounded by the gate in flow/ */
 #define TCP_TMR_INTERVAL       50   /* ms: delayed ACKs; retransmission ticks are twice that */
 /* Old duplicates cannot arrive through the tunnel's replay window, so TIME-WAIT only serves a lost last ACK. */
-#define TCP_MSL                2500
+#define TCP_MSL                1000
 #define LWIP_NETIF_TX_SINGLE_PBUF 1 /* a segment leaves from one piece of memory */
 #define SO_REUSE               0
 
