@@ -91,6 +91,15 @@ static void on_shutdown(struct child *child, uint32_t grace_ms, void *arg)
         linger_for(child, DRAIN_MS);
 }
 
+static void teardown(struct child *child, void *arg)
+{
+    (void)child;
+    (void)arg;
+    tunnel_destroy();
+    if (linger != NULL)
+        event_free(linger);
+}
+
 int main(int argc, char **argv)
 {
     static const struct sandbox_spec sandbox = {
@@ -112,10 +121,7 @@ int main(int argc, char **argv)
         .on_link_down = on_link_down,
         .on_turn = on_turn,
         .on_shutdown = on_shutdown,
+        .teardown = teardown,
     };
-    int status = child_run(argc, argv, &ops, NULL);
-    tunnel_destroy();
-    if (linger != NULL)
-        event_free(linger);
-    return status;
+    return child_run(argc, argv, &ops, NULL);
 }
