@@ -1,5 +1,6 @@
-/* From a datagram of the other side to a struct. Nothing is believed: every length is checked before it is used, every value
- * against its declaration, every descriptor against the kernel's word; what is left over is an error too. */
+/* From a datagram of the other side to a struct. Nothing is believed: every length is checked before it is
+ * used, every value against its declaration, every descriptor against the kernel's word; what is left over is
+ * an error too. */
 #include "common/err.h"
 #include "ipc/table.h"
 #include <stdio.h>
@@ -28,7 +29,8 @@ static bool take_addr(struct reader *r, struct netaddr *out)
     return take(r, &out->family, 1) && take(r, out->bytes, sizeof out->bytes);
 }
 
-/* `max` without the terminating zero, for which there is room. A zero inside would end the text early: refused. */
+/* `max` without the terminating zero, for which there is room. A zero inside would end the text early:
+ * refused. */
 static const char *take_string(struct reader *r, char *out, size_t max)
 {
     uint16_t length;
@@ -90,8 +92,8 @@ static const char *take_fd(struct reader *r, const struct ipc_field *field, int 
 static const char *take_field(struct reader *r, const struct ipc_field *field, void *value)
 {
     static const size_t sizes[] = {
-        [IPC_KIND_U8] = 1,   [IPC_KIND_ENUM] = 1, [IPC_KIND_U16] = 2,     [IPC_KIND_U32] = 4,
-        [IPC_KIND_U64] = 8,  [IPC_KIND_KEY] = 32, [IPC_KIND_SECRET] = 32,
+        [IPC_KIND_U8] = 1,  [IPC_KIND_ENUM] = 1, [IPC_KIND_U16] = 2,     [IPC_KIND_U32] = 4,
+        [IPC_KIND_U64] = 8, [IPC_KIND_KEY] = 32, [IPC_KIND_SECRET] = 32,
     };
     switch (field->kind) {
     case IPC_KIND_BOOL: {
@@ -105,7 +107,9 @@ static const char *take_field(struct reader *r, const struct ipc_field *field, v
         return take_addr(r, value) ? NULL : "truncated";
     case IPC_KIND_SOCK: {
         struct netsock *sock = value;
-        return take_addr(r, &sock->addr) && take(r, &sock->port, 2) && take(r, &sock->scope_id, 4) ? NULL : "truncated";
+        return take_addr(r, &sock->addr) && take(r, &sock->port, 2) && take(r, &sock->scope_id, 4)
+                   ? NULL
+                   : "truncated";
     }
     case IPC_KIND_PREFIXES:
     case IPC_KIND_ADDRS:
@@ -125,7 +129,8 @@ static const char *take_field(struct reader *r, const struct ipc_field *field, v
     }
 }
 
-static int fail(struct ipc_message *out, char *error, const char *message, const char *field, const char *wrong)
+static int fail(struct ipc_message *out, char *error, const char *message, const char *field,
+                const char *wrong)
 {
     explicit_bzero(out, sizeof *out);
     snprintf(error, IPC_ERROR_MAX, "%s.%s: %s", message, field, wrong);

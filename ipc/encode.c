@@ -1,4 +1,5 @@
-/* From a struct to a datagram. Absent optional descriptors are a byte 0 in the body, present ones a byte 1 and an SCM_RIGHTS entry. */
+/* From a struct to a datagram. Absent optional descriptors are a byte 0 in the body, present ones a byte 1
+ * and an SCM_RIGHTS entry. */
 #include "common/err.h"
 #include "ipc/table.h"
 #include <stdio.h>
@@ -52,7 +53,8 @@ static bool put_list(struct writer *w, const struct ipc_field *field, const void
     return fits;
 }
 
-static bool put_field(struct writer *w, const struct ipc_field *field, const void *value, int *fds, size_t *fd_count)
+static bool put_field(struct writer *w, const struct ipc_field *field, const void *value, int *fds,
+                      size_t *fd_count)
 {
     switch (field->kind) {
     case IPC_KIND_U8:
@@ -91,8 +93,8 @@ static bool put_field(struct writer *w, const struct ipc_field *field, const voi
     return false;
 }
 
-int ipc_encode(enum ipc_type type, uint32_t request, const void *body, uint8_t *out, int *fds, size_t *fd_count,
-               char *error)
+int ipc_encode(enum ipc_type type, uint32_t request, const void *body, uint8_t *out, int *fds,
+               size_t *fd_count, char *error)
 {
     const struct ipc_declaration *declaration = ipc_table_find(type);
     *fd_count = 0;

@@ -13,7 +13,9 @@ static const char *addr_check(const struct netaddr *addr, bool may_be_absent)
     static const uint8_t zero[16];
     switch (addr->family) {
     case NETADDR_NONE:
-        return !may_be_absent ? "absent" : memcmp(addr->bytes, zero, 16) != 0 ? "bytes without a family" : NULL;
+        return !may_be_absent                       ? "absent"
+               : memcmp(addr->bytes, zero, 16) != 0 ? "bytes without a family"
+                                                    : NULL;
     case NETADDR_V4:
         return memcmp(addr->bytes + 4, zero, 12) != 0 ? "stray bytes after an IPv4 address" : NULL;
     case NETADDR_V6:
@@ -62,7 +64,8 @@ static const char *list_check(const struct ipc_field *field, const void *value)
     } *addrs = value;
     const char *wrong = prefixes->count > field->a ? "too many" : NULL;
     for (size_t i = 0; wrong == NULL && i < prefixes->count; i++)
-        wrong = field->kind == IPC_KIND_PREFIXES ? prefix_check(&prefixes->item[i]) : addr_check(&addrs->item[i], false);
+        wrong = field->kind == IPC_KIND_PREFIXES ? prefix_check(&prefixes->item[i])
+                                                 : addr_check(&addrs->item[i], false);
     return wrong;
 }
 

@@ -1,5 +1,6 @@
-/* One end of a link. What the socket does not take at once waits, encoded, in a bounded queue with duplicates of its
- * descriptors. A callee may free the link inside a callback: the link is then only marked, and freed on the way out. */
+/* One end of a link. What the socket does not take at once waits, encoded, in a bounded queue with duplicates
+ * of its descriptors. A callee may free the link inside a callback: the link is then only marked, and freed
+ * on the way out. */
 #include "ipc/link.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -99,7 +100,8 @@ static void link_close(struct ipc_link *link, int err, const char *why)
     link->ops->on_close(link, err, why, link->arg);
 }
 
-/* -- Receiving --------------------------------------------------------------------------------------------- */
+/* -- Receiving ---------------------------------------------------------------------------------------------
+ */
 
 union control {
     struct cmsghdr align;
@@ -149,7 +151,8 @@ static int receive_one(struct ipc_link *link, char *why)
         return NX_ECLOSED;
     }
     if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-        snprintf(why, IPC_ERROR_MAX, "header.length: %s", header.msg_flags & MSG_TRUNC ? "datagram too long" : "descriptors lost");
+        snprintf(why, IPC_ERROR_MAX, "header.length: %s",
+                 header.msg_flags & MSG_TRUNC ? "datagram too long" : "descriptors lost");
     else
         err = ipc_decode(data, (size_t)n, fds, fd_count, link->peer, link->self, &message, why);
     explicit_bzero(data, (size_t)n);
@@ -178,10 +181,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)link_leave(link);
 }
 
-/* -- Sending ----------------------------------------------------------------------------------------------- */
+/* -- Sending -----------------------------------------------------------------------------------------------
+ */
 
 /* NX_OK, NX_EAGAIN, or NX_ECLOSED. */
-static int send_now(struct ipc_link *link, const uint8_t *data, size_t length, const int *fds, size_t fd_count)
+static int send_now(struct ipc_link *link, const uint8_t *data, size_t length, const int *fds,
+                    size_t fd_count)
 {
     union control control;
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
@@ -297,10 +302,12 @@ int ipc_link_flush(struct ipc_link *link, int timeout_ms)
     }
 }
 
-/* -- The rest ---------------------------------------------------------------------------------------------- */
+/* -- The rest ----------------------------------------------------------------------------------------------
+ */
 
 struct ipc_link *ipc_link_new(struct event_base *base, int fd, enum ipc_role self, enum ipc_role peer,
-                              uint32_t generation, size_t queue_max, const struct ipc_link_ops *ops, void *arg)
+                              uint32_t generation, size_t queue_max, const struct ipc_link_ops *ops,
+                              void *arg)
 {
     struct ipc_link *link = calloc(1, sizeof *link);
     if (link == NULL) {

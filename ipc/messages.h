@@ -1,11 +1,11 @@
 /* The one table of messages between the processes.
  *
- * A message is declared once, below; from the declaration follow its C struct, the encoder, the validating decoder,
- * the debug printer and the list of who may send it to whom (ipc/codec.c). To add a message: add a line to
- * IPC_MESSAGES and an IPC_FIELDS_… list. To change one: raise IPC_VERSION.
+ * A message is declared once, below; from the declaration follow its C struct, the encoder, the validating
+ * decoder, the debug printer and the list of who may send it to whom (ipc/codec.c). To add a message: add a
+ * line to IPC_MESSAGES and an IPC_FIELDS_… list. To change one: raise IPC_VERSION.
  *
- * On the wire (host byte order: both ends are one machine, one build): struct ipc_header, then the fields in order,
- * unpadded. Descriptors travel as SCM_RIGHTS in field order.
+ * On the wire (host byte order: both ends are one machine, one build): struct ipc_header, then the fields in
+ * order, unpadded. Descriptors travel as SCM_RIGHTS in field order.
  *
  * Field kinds F(KIND, name, a, b):
  *   U8 U16 U32 U64  unsigned, a <= value <= b
@@ -17,10 +17,9 @@
  *   SOCK            struct netsock; a = 1: may be absent; port 1..65535 otherwise
  *   PREFIXES        up to a prefixes, each with bits beyond its length zero
  *   ADDRS           up to a addresses, none absent
- *   NAME            host name or address text as a rule or configuration has it: printable ASCII, no blanks, at most 253
- *                   bytes; a = 1: may be empty
- *   TEXT            up to a bytes of UTF-8 without control characters
- *   FD              a descriptor of kind a (enum ipc_fd_kind); b = 1: may be absent (-1)
+ *   NAME            host name or address text as a rule or configuration has it: printable ASCII, no blanks,
+ * at most 253 bytes; a = 1: may be empty TEXT            up to a bytes of UTF-8 without control characters FD
+ * a descriptor of kind a (enum ipc_fd_kind); b = 1: may be absent (-1)
  */
 #ifndef NEXD_IPC_MESSAGES_H
 #define NEXD_IPC_MESSAGES_H
@@ -29,8 +28,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { IPC_VERSION = 1, IPC_NAME_MAX = 253, IPC_TEXT_MAX = 512, IPC_PREFIXES_MAX = 128, IPC_ADDRS_MAX = 16,
-       IPC_FDS_MAX = 4, IPC_BODY_MAX = 8192 };
+enum {
+    IPC_VERSION = 1,
+    IPC_NAME_MAX = 253,
+    IPC_TEXT_MAX = 512,
+    IPC_PREFIXES_MAX = 128,
+    IPC_ADDRS_MAX = 16,
+    IPC_FDS_MAX = 4,
+    IPC_BODY_MAX = 8192
+};
 
 enum ipc_role { IPC_PARENT = 1, IPC_TUNNELD, IPC_PROXYD, IPC_CTLD };
 enum ipc_fd_kind {
@@ -40,13 +46,13 @@ enum ipc_fd_kind {
     IPC_FD_UDP_CONNECTED,     /* SOCK_DGRAM, IPv4/IPv6, has a peer */
     IPC_FD_LINK,              /* AF_UNIX SOCK_SEQPACKET, connected */
     IPC_FD_UNIX_LISTENER,     /* AF_UNIX SOCK_STREAM, SO_ACCEPTCONN */
-    IPC_FD_BY_PROTOCOL,       /* TCP or UDP connected, as the ENUM field before it (enum rule_protocol) says */
+    IPC_FD_BY_PROTOCOL, /* TCP or UDP connected, as the ENUM field before it (enum rule_protocol) says */
 };
 enum ipc_outcome {
     IPC_OK = 0,
-    IPC_FAILED,        /* anything not named below; the text says more */
-    IPC_REFUSED,       /* ECONNREFUSED: answered by a reset */
-    IPC_UNREACHABLE,   /* no route, or an ICMP error */
+    IPC_FAILED,      /* anything not named below; the text says more */
+    IPC_REFUSED,     /* ECONNREFUSED: answered by a reset */
+    IPC_UNREACHABLE, /* no route, or an ICMP error */
     IPC_TIMED_OUT,
     IPC_NOT_FOUND,     /* no such rule, name does not resolve */
     IPC_IN_USE,        /* the port is taken */
@@ -78,7 +84,7 @@ enum ipc_outcome {
     M(LINK, sibling, 2, IPC_FROM_PARENT)                                                                     \
     M(LINK_DOWN, link_down, 3, IPC_FROM_PARENT)                                                              \
     M(SHUTDOWN, shutdown, 4, IPC_FROM_PARENT)                                                                \
-    M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT | IPC_C_P)                                                  \
+    M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT | IPC_C_P)                                                    \
     M(RESULT, result, 6,                                                                                     \
       IPC_TO_PARENT | IPC_C_T | IPC_T_C | IPC_C_X | IPC_X_C | IPC_X_T | IPC_T_X | IPC_FROM_PARENT)           \
     M(TUNNEL_CONFIG, tunnel_config, 10, IPC_P_T)                                                             \
@@ -126,7 +132,7 @@ enum ipc_outcome {
     F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \
     F(U32, generation, 1, UINT32_MAX)
 /* Close flows properly and exit within grace_ms. */
-#define IPC_FIELDS_SHUTDOWN(F)  F(U32, grace_ms, 0, 3600000)
+#define IPC_FIELDS_SHUTDOWN(F) F(U32, grace_ms, 0, 3600000)
 /* From ctld: a wish of the operator's, answered by RESULT once all processes have been told. */
 #define IPC_FIELDS_LOG_LEVEL(F) F(ENUM, level, 0, 4)
 /* Answer to a request that has no answer of its own, or its failure. */
@@ -211,7 +217,8 @@ enum ipc_outcome {
 #define IPC_FIELDS_DEST(F)                                                                                   \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
     F(SOCK, dest, 0, 0)
-/* A mesh peer opens a flow to an ingress rule: connect to one of its destinations. Answered by CONNECTED, or RESULT. */
+/* A mesh peer opens a flow to an ingress rule: connect to one of its destinations. Answered by CONNECTED, or
+ * RESULT. */
 #define IPC_FIELDS_CONNECT(F)                                                                                \
     F(ENUM, protocol, 1, 2)                                                                                  \
     F(U16, port, 1, 65535)                                                                                   \
@@ -220,7 +227,7 @@ enum ipc_outcome {
 #define IPC_FIELDS_CONNECTED(F)                                                                              \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
     F(SOCK, dest, 0, 0)                                                                                      \
-    F(ENUM, protocol, 1, 2)                                                                                      \
+    F(ENUM, protocol, 1, 2)                                                                                  \
     F(FD, fd, IPC_FD_BY_PROTOCOL, 0)
 /* The request with this header id is of no use any more; a CONNECTED may still cross it. */
 #define IPC_FIELDS_CONNECT_CANCEL(F) F(U32, request, 1, UINT32_MAX)
@@ -234,7 +241,8 @@ enum ipc_outcome {
     F(KEY, public_key, 0, 0)                                                                                 \
     F(U16, listen_port, 0, 65535)                                                                            \
     F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
-/* Static mode: a peer of the configuration file; `append` continues the one before. STATIC_DONE ends the list. */
+/* Static mode: a peer of the configuration file; `append` continues the one before. STATIC_DONE ends the
+ * list. */
 #define IPC_FIELDS_STATIC_PEER(F)                                                                            \
     F(KEY, public_key, 0, 0)                                                                                 \
     F(NAME, endpoint_host, 1, 0)                                                                             \
@@ -246,7 +254,8 @@ enum ipc_outcome {
 /* The listening control socket, bound by the parent. */
 #define IPC_FIELDS_CONTROL_SOCKET(F) F(FD, fd, IPC_FD_UNIX_LISTENER, 0)
 
-/* -- From here on, generated. ------------------------------------------------------------------------------ */
+/* -- From here on, generated. ------------------------------------------------------------------------------
+ */
 
 #define IPC_C_U8(name, a, b)     uint8_t name;
 #define IPC_C_U16(name, a, b)    uint16_t name;
@@ -272,8 +281,11 @@ enum ipc_outcome {
 #define IPC_C_TEXT(name, a, b) char name[(a) + 1];
 #define IPC_C_FD(name, a, b)   int name;
 
-#define IPC_FIELD_MEMBER(kind, name, a, b)   IPC_C_##kind(name, a, b)
-#define IPC_DECLARE_STRUCT(NAME, name, n, w) struct ipc_##name{IPC_FIELDS_##NAME(IPC_FIELD_MEMBER)};
+#define IPC_FIELD_MEMBER(kind, name, a, b) IPC_C_##kind(name, a, b)
+#define IPC_DECLARE_STRUCT(NAME, name, n, w)                                                                 \
+    struct ipc_##name {                                                                                      \
+        IPC_FIELDS_##NAME(IPC_FIELD_MEMBER)                                                                  \
+    };
 IPC_MESSAGES(IPC_DECLARE_STRUCT)
 #undef IPC_DECLARE_STRUCT
 

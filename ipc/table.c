@@ -1,5 +1,5 @@
-/* From the macros of messages.h to tables. A field list does not know its struct, which offsetof() needs; so each list is
- * expanded inside a function of its own, where ROW_STRUCT names the struct. */
+/* From the macros of messages.h to tables. A field list does not know its struct, which offsetof() needs; so
+ * each list is expanded inside a function of its own, where ROW_STRUCT names the struct. */
 #include "ipc/table.h"
 #include <stddef.h>
 
@@ -16,7 +16,11 @@
 IPC_MESSAGES(IPC_ROWS)
 
 #define IPC_DECLARATION(NAME, lower, n, w)                                                                   \
-    {.type = IPC_MSG_##NAME, .name = #NAME, .ways = (w), .size = sizeof(struct ipc_##lower), .fields = rows_##lower},
+    {.type = IPC_MSG_##NAME,                                                                                 \
+     .name = #NAME,                                                                                          \
+     .ways = (w),                                                                                            \
+     .size = sizeof(struct ipc_##lower),                                                                     \
+     .fields = rows_##lower},
 const struct ipc_declaration ipc_table[] = {IPC_MESSAGES(IPC_DECLARATION)};
 const size_t ipc_table_count = sizeof ipc_table / sizeof ipc_table[0];
 

@@ -1,5 +1,5 @@
-/* See broker.h. An answer is matched by its request id, first with the gate, then with the UDP flows; one that matches nothing was
- * cancelled, and its descriptor is closed with the message. */
+/* See broker.h. An answer is matched by its request id, first with the gate, then with the UDP flows; one
+ * that matches nothing was cancelled, and its descriptor is closed with the message. */
 #include "tunneld/broker.h"
 #include "common/log.h"
 #include "tunneld/flow/gate.h"
@@ -39,7 +39,8 @@ static uint32_t ask_destination(void *arg, uint16_t port, const struct netsock *
 static void ask_cancel(void *arg, uint32_t request)
 {
     struct ipc_connect_cancel body = {.request = request};
-    (void)ipc_send(link_of(arg), IPC_MSG_CONNECT_CANCEL, 0, &body); /* best effort: an answer is closed unread */
+    (void)ipc_send(link_of(arg), IPC_MSG_CONNECT_CANCEL, 0,
+                   &body); /* best effort: an answer is closed unread */
 }
 
 static struct broker broker = {.connect = ask_connect, .destination = ask_destination, .cancel = ask_cancel};

@@ -1,5 +1,5 @@
-/* tunneld: crypto and packets. It receives the private key, the tunnel's UDP sockets and its flows' host sockets over IPC, and can make
- * neither sockets nor files itself. */
+/* tunneld: crypto and packets. It receives the private key, the tunnel's UDP sockets and its flows' host
+ * sockets over IPC, and can make neither sockets nor files itself. */
 #include "child/child.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -20,12 +20,13 @@ static int setup(struct child *child, void *arg)
     (void)arg;
     self = child;
     struct rlimit files;
-    size_t max_files = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < MAX_FILES ? files.rlim_max : MAX_FILES;
+    size_t max_files =
+        getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < MAX_FILES ? files.rlim_max : MAX_FILES;
     return tunnel_setup(child_base(child), broker_ipc(&self), max_files);
 }
 
-static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link, struct ipc_message *message,
-                       void *arg)
+static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link,
+                       struct ipc_message *message, void *arg)
 {
     (void)arg;
     if (from == IPC_PARENT)
@@ -67,7 +68,8 @@ static void linger_for(struct child *child, uint32_t wait_ms)
         child_exit(child, 0);
 }
 
-/* Twice: when it has been seen which flows are idle, and when their last segments have had time to be acknowledged. */
+/* Twice: when it has been seen which flows are idle, and when their last segments have had time to be
+ * acknowledged. */
 static void on_linger(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;

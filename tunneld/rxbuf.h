@@ -1,8 +1,10 @@
-/* Receive buffers: large, reference counted, reused. The UDP reader fills one with coalesced datagrams (UDP_GRO), WireGuard
- * decrypts in place, and lwIP's packet buffers point into it; the last reference gives it back.
+/* Receive buffers: large, reference counted, reused. The UDP reader fills one with coalesced datagrams
+ * (UDP_GRO), WireGuard decrypts in place, and lwIP's packet buffers point into it; the last reference gives
+ * it back.
  *
- * Packets that outlive their batch (out of order, slow readers) would pin 64 KiB each, so only RXBUF_PINNED_MAX buffers
- * may be held past a batch; rxbuf_may_pin() says when to copy instead. One thread. */
+ * Packets that outlive their batch (out of order, slow readers) would pin 64 KiB each, so only
+ * RXBUF_PINNED_MAX buffers may be held past a batch; rxbuf_may_pin() says when to copy instead. One thread.
+ */
 #ifndef NEXD_TUNNELD_RXBUF_H
 #define NEXD_TUNNELD_RXBUF_H
 

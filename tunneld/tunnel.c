@@ -3,9 +3,10 @@
  *   UDP ─▶ udp_io ─▶ wg_receive ─▶ netstack_input ─▶ flow ─▶ host socket
  *   UDP ◀─ udp_io ◀─ wg_tx_flush ◀─ netstack output ◀─ flow ◀─ host socket
  *
- * libevent's callbacks take one batch each and note what is to be done. The turn after them does it, in this order: timers, the
- * flows' reads and writes, TCP output once for each connection, and one sealed batch to the UDP socket. So an ACK is sent for
- * a batch, not for a segment, and no stage has a queue longer than a batch. */
+ * libevent's callbacks take one batch each and note what is to be done. The turn after them does it, in this
+ * order: timers, the flows' reads and writes, TCP output once for each connection, and one sealed batch to
+ * the UDP socket. So an ACK is sent for a batch, not for a segment, and no stage has a queue longer than a
+ * batch. */
 #include "tunneld/tunnel.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -40,7 +41,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     timer_event_ns = UINT64_MAX; /* the turn that follows runs the timers */
 }
 
-/* -- WireGuard's side -------------------------------------------------------------------------------------- */
+/* -- WireGuard's side --------------------------------------------------------------------------------------
+ */
 
 static void on_datagrams(void *arg, struct wg_datagram *datagrams, size_t count)
 {
@@ -71,7 +73,8 @@ static uint64_t wall_ns(void *arg)
 
 static const struct wg_ops wg_ops = {.deliver = deliver, .transmit = transmit, .wall_ns = wall_ns};
 
-/* -- The netstack's side ----------------------------------------------------------------------------------- */
+/* -- The netstack's side -----------------------------------------------------------------------------------
+ */
 
 static bool routable(void *arg, const struct netaddr *dst)
 {
@@ -110,7 +113,8 @@ static const struct netstack_ops netstack_ops = {.routable = routable,
                                                  .on_accepted = on_accepted,
                                                  .on_udp = udp_flow_from_mesh};
 
-/* -- Life -------------------------------------------------------------------------------------------------- */
+/* -- Life --------------------------------------------------------------------------------------------------
+ */
 
 int tunnel_setup(struct event_base *base, const struct broker *broker, size_t max_files)
 {
@@ -140,8 +144,8 @@ int tunnel_configure(struct ipc_tunnel_config *config)
     if (device == NULL) {
         device = wg_new(config->private_key, engine, &timers, &wg_ops, NULL);
         err = device == NULL ? NX_ENOMEM
-                             : netstack_init(config->addresses.item, config->addresses.count, config->mtu, &timers,
-                                             &netstack_ops, NULL);
+                             : netstack_init(config->addresses.item, config->addresses.count, config->mtu,
+                                             &timers, &netstack_ops, NULL);
         if (err != NX_OK && device != NULL) {
             wg_free(device);
             device = NULL;

@@ -1,6 +1,6 @@
-/* The data path of tunneld alone: one end of a tunnel in one process, without sandbox, IPC or the other processes, to see what
- * the path itself costs. End a listens on 127.0.0.1:TCP-PORT and carries each connection to 10.99.0.2:80; end b carries what
- * arrives there to 127.0.0.1:TCP-PORT.
+/* The data path of tunneld alone: one end of a tunnel in one process, without sandbox, IPC or the other
+ * processes, to see what the path itself costs. End a listens on 127.0.0.1:TCP-PORT and carries each
+ * connection to 10.99.0.2:80; end b carries what arrives there to 127.0.0.1:TCP-PORT.
  *
  *   datapath b 5299 127.0.0.1:7402 127.0.0.1:7401 & datapath a 5298 127.0.0.1:7401 127.0.0.1:7402 &
  *   iperf3 -s -p 5299 & iperf3 -c 127.0.0.1 -p 5298 */
@@ -110,7 +110,8 @@ static void keys(bool b, uint8_t own[32], uint8_t peer_public[32])
 int main(int argc, char **argv)
 {
     struct netsock own_udp, peer_udp;
-    if (argc != 5 || netsock_parse(argv[3], &own_udp) != NX_OK || netsock_parse(argv[4], &peer_udp) != NX_OK) {
+    if (argc != 5 || netsock_parse(argv[3], &own_udp) != NX_OK ||
+        netsock_parse(argv[4], &peer_udp) != NX_OK) {
         fprintf(stderr, "usage: datapath a|b TCP-PORT OWN-UDP PEER-UDP\n");
         return 2;
     }

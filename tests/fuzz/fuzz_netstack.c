@@ -1,7 +1,8 @@
 /* Inner packets through the netstack and the flows, as an authenticated but hostile peer may send them.
  *
- * The input is a list of steps: raw packets, packets with the addresses put right, TCP segments that answer the last one that
- * left (so that connections get past the handshake), answers of proxyd, host data, and time. lwIP is built with its assertions. */
+ * The input is a list of steps: raw packets, packets with the addresses put right, TCP segments that answer
+ * the last one that left (so that connections get past the handshake), answers of proxyd, host data, and
+ * time. lwIP is built with its assertions. */
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -167,7 +168,8 @@ static void be32_put(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)v;
 }
 
-/* A segment of the connection that the last one belonged to. data: flags, two signed deltas, window, then payload. */
+/* A segment of the connection that the last one belonged to. data: flags, two signed deltas, window, then
+ * payload. */
 static void input_answer(const uint8_t *data, size_t size)
 {
     uint8_t packet[1500] = {0};
@@ -181,7 +183,8 @@ static void input_answer(const uint8_t *data, size_t size)
     packet[3] = (uint8_t)total;
     memcpy(packet + 20, left + 22, 2);
     memcpy(packet + 22, left + 20, 2);
-    uint32_t sent = be32(left + 24) + (left[33] & 3 ? 1 : 0) + (uint32_t)(left_length - 20 - (left[32] >> 4) * 4u);
+    uint32_t sent =
+        be32(left + 24) + (left[33] & 3 ? 1 : 0) + (uint32_t)(left_length - 20 - (left[32] >> 4) * 4u);
     be32_put(packet + 24, be32(left + 28) + (uint32_t)(int8_t)data[1]);
     be32_put(packet + 28, sent + (uint32_t)(int8_t)data[2]);
     packet[32] = 0x50;
@@ -197,7 +200,8 @@ static void proxyd_answers(uint8_t how)
     if (waiting_count == 0)
         return;
     uint32_t request = waiting[--waiting_count];
-    if (how % 4 == 0 || host_count == HOSTS_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) {
+    if (how % 4 == 0 || host_count == HOSTS_MAX ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) {
         (void)gate_failed(request);
         return;
     }

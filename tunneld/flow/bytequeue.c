@@ -18,8 +18,7 @@ int bytequeue_append(struct bytequeue *queue, const void *data, size_t length)
     while (length > 0) {
         struct bytequeue_chunk *tail = queue->tail;
         if (tail == NULL || tail->end == tail->capacity) {
-            uint32_t capacity =
-                queue->length + length <= CHUNK_SMALL ? CHUNK_SMALL : CHUNK_LARGE;
+            uint32_t capacity = queue->length + length <= CHUNK_SMALL ? CHUNK_SMALL : CHUNK_LARGE;
             tail = malloc(sizeof *tail + capacity);
             if (tail == NULL)
                 return NX_ENOMEM;

@@ -1,5 +1,5 @@
-/* Bytes that wait for a slow reader: a list of chunks, filled to the brim, so that memory stays close to the bytes held
- * however small the pieces were that came. One thread. */
+/* Bytes that wait for a slow reader: a list of chunks, filled to the brim, so that memory stays close to the
+ * bytes held however small the pieces were that came. One thread. */
 #ifndef NEXD_TUNNELD_BYTEQUEUE_H
 #define NEXD_TUNNELD_BYTEQUEUE_H
 

@@ -47,7 +47,8 @@ static uint64_t request_hash(uint32_t request)
 static struct gate_entry *entry_by_tuple(const struct netstack_syn *syn)
 {
     for (struct hnode *n = hmap_first(&tuples, tuple_hash(syn)); n != NULL; n = hmap_next(n)) {
-        struct gate_entry *entry = (struct gate_entry *)(void *)((char *)n - offsetof(struct gate_entry, by_tuple));
+        struct gate_entry *entry =
+            (struct gate_entry *)(void *)((char *)n - offsetof(struct gate_entry, by_tuple));
         if (netsock_equal(&entry->syn.remote, &syn->remote) && netsock_equal(&entry->syn.local, &syn->local))
             return entry;
     }
@@ -99,8 +100,8 @@ static size_t entries_of(const struct netaddr *peer)
 {
     size_t n = 0;
     struct gate_entry *entry;
-    TAILQ_FOREACH(entry, &entries, age)
-    n += netaddr_equal(&entry->syn.remote.addr, peer);
+    TAILQ_FOREACH (entry, &entries, age)
+        n += netaddr_equal(&entry->syn.remote.addr, peer);
     return n;
 }
 

@@ -1,5 +1,6 @@
-/* SYNs from the mesh that wait until proxyd has connected their destination. Bounded; a SYN that comes again while the first
- * waits is dropped, and so is one that finds no room or no proxyd (TCP sends it again). tunneld only, one thread. */
+/* SYNs from the mesh that wait until proxyd has connected their destination. Bounded; a SYN that comes again
+ * while the first waits is dropped, and so is one that finds no room or no proxyd (TCP sends it again).
+ * tunneld only, one thread. */
 #ifndef NEXD_TUNNELD_GATE_H
 #define NEXD_TUNNELD_GATE_H
 

@@ -1,5 +1,6 @@
-/* An intrusive hash table for flows: chained, growing, keyed by 64-bit hashes that the caller computes with hmap_hash() (keyed
- * with a secret of the process, so that nobody outside can aim at one chain). One thread. */
+/* An intrusive hash table for flows: chained, growing, keyed by 64-bit hashes that the caller computes with
+ * hmap_hash() (keyed with a secret of the process, so that nobody outside can aim at one chain). One thread.
+ */
 #ifndef NEXD_TUNNELD_HMAP_H
 #define NEXD_TUNNELD_HMAP_H
 

@@ -23,7 +23,8 @@ static struct ports_rule *rule_find(uint32_t rule_id)
     return NULL;
 }
 
-int ports_rule_add(uint32_t rule_id, enum rule_direction direction, enum rule_protocol protocol, uint16_t listen_port)
+int ports_rule_add(uint32_t rule_id, enum rule_direction direction, enum rule_protocol protocol,
+                   uint16_t listen_port)
 {
     if (rule_find(rule_id) != NULL)
         return NX_EEXIST;

@@ -3,14 +3,16 @@
  *      host socket ──read──▶ tcp_write ──▶ lwIP ──▶ mesh
  *      host socket ◀──sendmsg── arrived / queue ◀── lwIP ◀── mesh
  *
- * lwIP's callbacks and libevent's only note what happened and put the flow on the work list; tcp_flow_service() then acts, so
- * that no connection is touched while lwIP is in the middle of it. Each direction ends on its own: host end of file → FIN into
- * the mesh, FIN from the mesh → shutdown(2) once all bytes are written. When both have ended, the connection is left to
- * lwIP (which owns what is not yet acknowledged) and the flow is done. An error on either side resets the other.
+ * lwIP's callbacks and libevent's only note what happened and put the flow on the work list;
+ * tcp_flow_service() then acts, so that no connection is touched while lwIP is in the middle of it. Each
+ * direction ends on its own: host end of file → FIN into the mesh, FIN from the mesh → shutdown(2) once all
+ * bytes are written. When both have ended, the connection is left to lwIP (which owns what is not yet
+ * acknowledged) and the flow is done. An error on either side resets the other.
  *
- * The socket is watched edge-triggered and stays registered once, so an idle flow costs nothing and a busy one no epoll_ctl.
- * Bytes from the mesh are written straight from the decrypted packets; only what the socket does not take is copied.
- * The receive window opens as the socket takes bytes: a slow reader stops the sender. */
+ * The socket is watched edge-triggered and stays registered once, so an idle flow costs nothing and a busy
+ * one no epoll_ctl. Bytes from the mesh are written straight from the decrypted packets; only what the socket
+ * does not take is copied. The receive window opens as the socket takes bytes: a slow reader stops the
+ * sender. */
 #include "tunneld/flow/tcp_flow.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -38,7 +40,7 @@ struct tcp_flow {
     LIST_ENTRY(tcp_flow) all;
     TAILQ_ENTRY(tcp_flow) work;
     struct event event;
-    struct tcp_pcb *pcb; /* NULL once it is lwIP's alone, or gone */
+    struct tcp_pcb *pcb;                 /* NULL once it is lwIP's alone, or gone */
     struct pbuf *arrived, *arrived_tail; /* from the mesh in this turn, not yet written */
     struct bytequeue queue;              /* from the mesh, the socket was full */
     struct netsock client, dest;
@@ -155,7 +157,8 @@ static void flow_finish(struct tcp_flow *flow)
     flow_free(flow);
 }
 
-/* -- What happened: lwIP ----------------------------------------------------------------------------------- */
+/* -- What happened: lwIP -----------------------------------------------------------------------------------
+ */
 
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
@@ -234,7 +237,8 @@ void tcp_flow_accepted(void *flow)
     flow_established(flow);
 }
 
-/* -- What happened: the socket ----------------------------------------------------------------------------- */
+/* -- What happened: the socket -----------------------------------------------------------------------------
+ */
 
 static void on_socket(evutil_socket_t fd, short what, void *arg)
 {
@@ -249,10 +253,11 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
     flow_wake(flow);
 }
 
-/* -- Making flows ------------------------------------------------------------------------------------------ */
+/* -- Making flows ------------------------------------------------------------------------------------------
+ */
 
-static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client, const struct netsock *dest, int fd,
-                                 bool egress)
+static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client, const struct netsock *dest,
+                                 int fd, bool egress)
 {
     if (!tcp_flow_room()) {
         counters.refused_limit++;
@@ -268,7 +273,8 @@ static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client,
     flow->egress = egress;
     flow->writable = true;
     flow->opened_ns = clock_now_ns();
-    if (event_assign(&flow->event, loop, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_socket, flow) != 0 ||
+    if (event_assign(&flow->event, loop, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_socket,
+                     flow) != 0 ||
         event_add(&flow->event, NULL) != 0) {
         free(flow);
         return NULL;
@@ -327,7 +333,8 @@ void tcp_flow_ingress(uint32_t rule_id, const struct netstack_syn *syn, int fd)
     pcb_prepare(flow->pcb, flow);
 }
 
-/* -- Moving bytes ------------------------------------------------------------------------------------------ */
+/* -- Moving bytes ------------------------------------------------------------------------------------------
+ */
 
 static size_t write_iov(const struct tcp_flow *flow, struct iovec *iov, size_t *pieces)
 {
@@ -445,7 +452,8 @@ static int stack_write(struct tcp_flow *flow, const uint8_t *data, size_t length
     return NX_OK;
 }
 
-/* Host → mesh. NX_OK, NX_EAGAIN (had its turn, has more), or an error after which the flow is to be aborted. */
+/* Host → mesh. NX_OK, NX_EAGAIN (had its turn, has more), or an error after which the flow is to be aborted.
+ */
 static int flow_read(struct tcp_flow *flow)
 {
     size_t turn = 0;
@@ -502,8 +510,8 @@ static bool flow_pass_ends(struct tcp_flow *flow)
         flow->shut = true;
     }
     if (flow->mesh_ended && flow->fin_sent && flow->pcb != NULL) {
-        /* Nothing more to learn from the mesh. All bytes of the peer are here: take the window out of lwIP's hands, or it
-         * would answer the close with a reset. */
+        /* Nothing more to learn from the mesh. All bytes of the peer are here: take the window out of lwIP's
+         * hands, or it would answer the close with a reset. */
         window_open(flow, flow->queue.length);
         struct tcp_pcb *pcb = flow_detach(flow);
         if (tcp_close(pcb) != ERR_OK)
@@ -545,7 +553,8 @@ bool tcp_flow_service(void)
     return !TAILQ_EMPTY(&work);
 }
 
-/* -- The rest ---------------------------------------------------------------------------------------------- */
+/* -- The rest ----------------------------------------------------------------------------------------------
+ */
 
 void tcp_flow_init(struct event_base *base, const struct tcp_flow_limits *with)
 {
@@ -583,8 +592,8 @@ void tcp_flow_close_all(void)
 {
     while (!LIST_EMPTY(&flows)) {
         struct tcp_flow *flow = LIST_FIRST(&flows);
-        bool idle = flow->established && !flow->moved && flow->in_stack_bytes == 0 && flow->queue.length == 0 &&
-                    flow->arrived == NULL && !flow->mesh_reset;
+        bool idle = flow->established && !flow->moved && flow->in_stack_bytes == 0 &&
+                    flow->queue.length == 0 && flow->arrived == NULL && !flow->mesh_reset;
         if (idle)
             flow_finish(flow);
         else
@@ -595,8 +604,7 @@ void tcp_flow_close_all(void)
 void tcp_flow_each(void (*each)(void *arg, const struct tcp_flow_info *), void *arg)
 {
     struct tcp_flow *flow;
-    LIST_FOREACH(flow, &flows, all)
-    {
+    LIST_FOREACH (flow, &flows, all) {
         struct tcp_flow_info info = {.rule_id = flow->rule_id,
                                      .egress = flow->egress,
                                      .client = flow->client,

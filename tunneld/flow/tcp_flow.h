@@ -12,13 +12,15 @@ struct event_base;
 struct tcp_flow;
 
 struct tcp_flow_limits {
-    size_t flows;        /* at most so many */
-    size_t memory_bytes; /* held for all flows; past it new flows are refused and old ones wait */
-    uint16_t keepalive_s; /* idle time before a dead far end in the mesh is probed; three probes, keepalive_s / 6 apart */
+    size_t flows;         /* at most so many */
+    size_t memory_bytes;  /* held for all flows; past it new flows are refused and old ones wait */
+    uint16_t keepalive_s; /* idle time before a dead far end in the mesh is probed; three probes, keepalive_s
+                             / 6 apart */
 };
 
 struct tcp_flow_counters {
-    uint64_t opened, closed, reset_by_mesh, reset_by_host, connect_failed, refused_limit, to_mesh_bytes, to_host_bytes;
+    uint64_t opened, closed, reset_by_mesh, reset_by_host, connect_failed, refused_limit, to_mesh_bytes,
+        to_host_bytes;
 };
 
 void tcp_flow_init(struct event_base *base, const struct tcp_flow_limits *limits);
@@ -28,16 +30,17 @@ void tcp_flow_egress(uint32_t rule_id, const struct netsock *client, const struc
 void tcp_flow_ingress(uint32_t rule_id, const struct netstack_syn *syn, int fd);
 /* netstack_ops.on_accepted. */
 void tcp_flow_accepted(void *flow);
-/* Moves bytes for every flow that has something to do; each has its turn. True if some have more to do at once. */
+/* Moves bytes for every flow that has something to do; each has its turn. True if some have more to do at
+ * once. */
 bool tcp_flow_service(void);
 /* True if another flow may be opened. */
 bool tcp_flow_room(void);
 size_t tcp_flow_count(void);
 /* Resets the flows of a rule. */
 void tcp_flow_kill_rule(uint32_t rule_id);
-/* The end, in two steps. From tcp_flow_drain() on, no flow is opened, and the others go on while it is seen which of them move bytes.
- * tcp_flow_close_all() then closes those that were idle in order, and resets the rest, so that nobody takes a part for
- * the whole. */
+/* The end, in two steps. From tcp_flow_drain() on, no flow is opened, and the others go on while it is seen
+ * which of them move bytes. tcp_flow_close_all() then closes those that were idle in order, and resets the
+ * rest, so that nobody takes a part for the whole. */
 void tcp_flow_drain(void);
 void tcp_flow_close_all(void);
 

@@ -1,5 +1,6 @@
-/* The UDP flow table. A flow is found by its mesh four-tuple (packets from the mesh), by (egress port, client) (packets from a
- * local client), and by the id of the request it waits for. Until proxyd has answered, its first datagrams wait in a short list. */
+/* The UDP flow table. A flow is found by its mesh four-tuple (packets from the mesh), by (egress port,
+ * client) (packets from a local client), and by the id of the request it waits for. Until proxyd has
+ * answered, its first datagrams wait in a short list. */
 #include "tunneld/flow/udp_flow.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -42,8 +43,9 @@ struct udp_flow {
     uint64_t last_ns;
     STAILQ_HEAD(, pending) pending;
     size_t pending_count, pending_bytes;
-    struct netsock mesh, own; /* the two ends inside the tunnel; an egress flow has them once it has a destination */
-    uint32_t request;         /* waits for this answer; 0 = waits for none */
+    struct netsock mesh,
+        own;          /* the two ends inside the tunnel; an egress flow has them once it has a destination */
+    uint32_t request; /* waits for this answer; 0 = waits for none */
     uint32_t rule_id;
     struct egress_port *port; /* egress only */
     struct netsock client;
@@ -64,7 +66,8 @@ static struct udp_flow_counters counters;
 
 #define FLOW_OF(node, member) ((struct udp_flow *)(void *)((char *)(node)-offsetof(struct udp_flow, member)))
 
-/* -- Keys -------------------------------------------------------------------------------------------------- */
+/* -- Keys --------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t pair_hash(const struct netsock *a, const struct netsock *b)
 {
@@ -97,7 +100,8 @@ static struct udp_flow *flow_by_mesh(const struct netsock *mesh, const struct ne
 
 static struct udp_flow *flow_by_client(const struct egress_port *port, const struct netsock *client)
 {
-    for (struct hnode *n = hmap_first(&client_map, client_hash(port->port, client)); n != NULL; n = hmap_next(n)) {
+    for (struct hnode *n = hmap_first(&client_map, client_hash(port->port, client)); n != NULL;
+         n = hmap_next(n)) {
         struct udp_flow *flow = FLOW_OF(n, by_client);
         if (flow->port == port && netsock_equal(&flow->client, client))
             return flow;
@@ -115,7 +119,8 @@ static struct udp_flow *flow_by_request(uint32_t request)
     return NULL;
 }
 
-/* -- Life -------------------------------------------------------------------------------------------------- */
+/* -- Life --------------------------------------------------------------------------------------------------
+ */
 
 static void request_done(struct udp_flow *flow)
 {
@@ -217,7 +222,8 @@ static void pending_add(struct udp_flow *flow, const uint8_t *data, size_t lengt
     flow->pending_bytes += length;
 }
 
-/* -- Sending ----------------------------------------------------------------------------------------------- */
+/* -- Sending -----------------------------------------------------------------------------------------------
+ */
 
 static void send_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
@@ -231,7 +237,8 @@ static void send_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t leng
 
 static void send_to_host(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
-    bool sent = flow->port != NULL ? udp_host_send(flow->port->fd, flow->port->v6, &flow->client_to, &flow->client, data, length)
+    bool sent = flow->port != NULL ? udp_host_send(flow->port->fd, flow->port->v6, &flow->client_to,
+                                                   &flow->client, data, length)
                                    : send(flow->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
     if (!sent) {
         counters.dropped++;
@@ -255,7 +262,8 @@ static void pending_send(struct udp_flow *flow)
     flow->pending_count = flow->pending_bytes = 0;
 }
 
-/* -- From the mesh ----------------------------------------------------------------------------------------- */
+/* -- From the mesh -----------------------------------------------------------------------------------------
+ */
 
 static void ingress_socket_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -327,7 +335,8 @@ bool udp_flow_connected(uint32_t request, uint32_t rule_id, int fd)
     return true;
 }
 
-/* -- From local clients ------------------------------------------------------------------------------------ */
+/* -- From local clients ------------------------------------------------------------------------------------
+ */
 
 static void client_datagram(struct egress_port *port, const struct udp_host_datagram *d)
 {
@@ -410,13 +419,13 @@ bool udp_flow_failed(uint32_t request)
     return true;
 }
 
-/* -- Ports and ends ---------------------------------------------------------------------------------------- */
+/* -- Ports and ends ----------------------------------------------------------------------------------------
+ */
 
 static struct egress_port *port_find(uint16_t port)
 {
     struct egress_port *p;
-    LIST_FOREACH(p, &ports, all)
-    {
+    LIST_FOREACH (p, &ports, all) {
         if (p->port == port)
             return p;
     }

@@ -1,7 +1,7 @@
-/* UDP flows. Egress: a local client's (address, port) at a rule's port, mapped to a tunnel port of its own. Ingress: a mesh
- * peer's (address, port) at a rule's tunnel port, mapped to a connected host socket from proxyd. A flow ends 60 s after
- * the last datagram either way (RFC 4787 asks for more only where no rule says otherwise; upstream's value). Datagrams of 0 to
- * 65,507 bytes pass. tunneld only, one thread. */
+/* UDP flows. Egress: a local client's (address, port) at a rule's port, mapped to a tunnel port of its own.
+ * Ingress: a mesh peer's (address, port) at a rule's tunnel port, mapped to a connected host socket from
+ * proxyd. A flow ends 60 s after the last datagram either way (RFC 4787 asks for more only where no rule says
+ * otherwise; upstream's value). Datagrams of 0 to 65,507 bytes pass. tunneld only, one thread. */
 #ifndef NEXD_TUNNELD_UDP_FLOW_H
 #define NEXD_TUNNELD_UDP_FLOW_H
 
@@ -12,17 +12,22 @@
 
 struct event_base;
 
-enum { UDP_FLOW_MAX = 65536, UDP_FLOW_IDLE_S = 60, UDP_FLOW_PENDING_MAX = 16 /* datagrams that wait for an answer */ };
+enum {
+    UDP_FLOW_MAX = 65536,
+    UDP_FLOW_IDLE_S = 60,
+    UDP_FLOW_PENDING_MAX = 16 /* datagrams that wait for an answer */
+};
 
 struct udp_flow_counters {
     uint64_t opened, closed, refused_limit, failed, dropped, to_mesh, to_host, to_mesh_bytes, to_host_bytes;
 };
 
 /* `idle_s`: expiry. NX_OK or NX_ENOMEM. */
-int udp_flow_init(struct event_base *base, struct timerq *timers, const struct broker *broker, unsigned idle_s,
-                  size_t max_sockets);
+int udp_flow_init(struct event_base *base, struct timerq *timers, const struct broker *broker,
+                  unsigned idle_s, size_t max_sockets);
 
-/* An egress port's socket; takes over `fd`. Replaces an older one (its flows go on with the new). NX_OK, NX_ENOMEM, NX_ESYS. */
+/* An egress port's socket; takes over `fd`. Replaces an older one (its flows go on with the new). NX_OK,
+ * NX_ENOMEM, NX_ESYS. */
 int udp_egress_open(uint16_t port, int fd);
 /* Closes the port and ends its flows. */
 void udp_egress_close(uint16_t port);

@@ -1,5 +1,5 @@
-/* See udp_host.h. Answers leave from the address that the client sent to (RFC 1122, 4.1.3.5), which on a wildcard socket
- * takes packet information both ways. */
+/* See udp_host.h. Answers leave from the address that the client sent to (RFC 1122, 4.1.3.5), which on a
+ * wildcard socket takes packet information both ways. */
 #include "tunneld/flow/udp_host.h"
 #include "common/err.h"
 #include <netinet/in.h>
@@ -62,7 +62,8 @@ int udp_host_receive(int fd, bool connected, struct udp_host_datagram *out)
         d->data = buffers[i];
         d->length = messages[i].msg_len;
         if (!connected) {
-            if (netsock_from_sockaddr((struct sockaddr *)&names[i], messages[i].msg_hdr.msg_namelen, &d->from) != NX_OK)
+            if (netsock_from_sockaddr((struct sockaddr *)&names[i], messages[i].msg_hdr.msg_namelen,
+                                      &d->from) != NX_OK)
                 continue;
             local_address(&messages[i].msg_hdr, &d->to);
         }

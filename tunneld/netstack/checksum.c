@@ -1,5 +1,6 @@
-/* The Internet checksum (RFC 1071) over one piece of memory. One's complement addition does not care about the order or width
- * of the words it adds, so the loop adds 32-bit words into independent 64-bit sums, which compilers turn into vector code. */
+/* The Internet checksum (RFC 1071) over one piece of memory. One's complement addition does not care about
+ * the order or width of the words it adds, so the loop adds 32-bit words into independent 64-bit sums, which
+ * compilers turn into vector code. */
 #include "tunneld/netstack/checksum.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
-/* See fragment6.h. A datagram in the making is a buffer that grows with the highest byte seen, and a sorted list of the runs of
- * bytes that are there; it is whole when one run covers everything up to the end that the last fragment told. */
+/* See fragment6.h. A datagram in the making is a buffer that grows with the highest byte seen, and a sorted
+ * list of the runs of bytes that are there; it is whole when one run covers everything up to the end that the
+ * last fragment told. */
 #include "tunneld/netstack/fragment6.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -9,7 +10,12 @@
 #include <string.h>
 #include <sys/queue.h>
 
-enum { HEADERS = sizeof(struct ip6_hdr) + sizeof(struct ip6_frag), DATAGRAM_MAX = 65535, HOP_LIMIT = 64, PACKET_MAX = 9000 };
+enum {
+    HEADERS = sizeof(struct ip6_hdr) + sizeof(struct ip6_frag),
+    DATAGRAM_MAX = 65535,
+    HOP_LIMIT = 64,
+    PACKET_MAX = 9000
+};
 
 struct run {
     uint32_t start, end;
@@ -43,8 +49,7 @@ static void datagram_free(struct datagram *d)
 static struct datagram *datagram_find(const struct ip6_hdr *ip, uint32_t id)
 {
     struct datagram *d;
-    TAILQ_FOREACH(d, &datagrams, age)
-    {
+    TAILQ_FOREACH (d, &datagrams, age) {
         if (d->id == id && memcmp(d->source, &ip->ip6_src, 16) == 0 && memcmp(d->dest, &ip->ip6_dst, 16) == 0)
             return d;
     }
@@ -134,7 +139,8 @@ static bool run_add(struct datagram *d, uint32_t start, uint32_t end)
 static bool fragment_add(struct datagram *d, const uint8_t *data, uint32_t offset, uint32_t length, bool more)
 {
     uint32_t end = offset + length;
-    if (end > DATAGRAM_MAX || (more && (length == 0 || length % 8 != 0)) || (d->end != 0 && (end > d->end || !more)))
+    if (end > DATAGRAM_MAX || (more && (length == 0 || length % 8 != 0)) ||
+        (d->end != 0 && (end > d->end || !more)))
         return false;
     if (!more) {
         if (d->run_count > 0 && d->runs[d->run_count - 1].end > end)
@@ -149,7 +155,8 @@ static bool fragment_add(struct datagram *d, const uint8_t *data, uint32_t offse
     return true;
 }
 
-bool fragment6_input(const uint8_t *packet, size_t length, uint64_t now_ns, const uint8_t **out, size_t *out_length)
+bool fragment6_input(const uint8_t *packet, size_t length, uint64_t now_ns, const uint8_t **out,
+                     size_t *out_length)
 {
     struct ip6_hdr ip;
     struct ip6_frag fragment;
@@ -165,7 +172,8 @@ bool fragment6_input(const uint8_t *packet, size_t length, uint64_t now_ns, cons
         d = datagram_new(&ip, fragment.ip6f_ident, now_ns);
     if (d == NULL)
         return false;
-    if (!fragment_add(d, packet + HEADERS, field & 0xfff8u, (uint32_t)(payload - sizeof fragment), field & 1)) {
+    if (!fragment_add(d, packet + HEADERS, field & 0xfff8u, (uint32_t)(payload - sizeof fragment),
+                      field & 1)) {
         datagram_free(d);
         return false;
     }
@@ -178,8 +186,8 @@ bool fragment6_input(const uint8_t *packet, size_t length, uint64_t now_ns, cons
     return true;
 }
 
-int fragment6_send(const struct netaddr *from, const struct netaddr *to, uint16_t mtu, const uint8_t *datagram,
-                   size_t length, fragment6_output_fn output)
+int fragment6_send(const struct netaddr *from, const struct netaddr *to, uint16_t mtu,
+                   const uint8_t *datagram, size_t length, fragment6_output_fn output)
 {
     uint8_t packet[PACKET_MAX];
     size_t step = ((mtu < sizeof packet ? mtu : sizeof packet) - (size_t)HEADERS) & ~(size_t)7;

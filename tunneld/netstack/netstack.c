@@ -1,8 +1,8 @@
 /* Set-up, input and the flush of what input caused.
  *
- * A packet's way in: netstack_input → (unfragmented UDP: netstack_udp.c, round lwIP) → lwIP's ip_input → tcp_input, which marks
- * the connection for output (patch 0002) → callbacks in flow/. netstack_flush() then calls tcp_output() once for each marked
- * connection, and feeds back what was sent to ourselves. */
+ * A packet's way in: netstack_input → (unfragmented UDP: netstack_udp.c, round lwIP) → lwIP's ip_input →
+ * tcp_input, which marks the connection for output (patch 0002) → callbacks in flow/. netstack_flush() then
+ * calls tcp_output() once for each marked connection, and feeds back what was sent to ourselves. */
 #include "tunneld/netstack/netstack.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -17,7 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWERS_PER_SECOND = 1000, ANSWERS_BURST = 200, IPV4_HEADER = 20, IPV6_HEADER = 40, IPV6_FRAGMENT_HEADER = 8 };
+enum {
+    ANSWERS_PER_SECOND = 1000,
+    ANSWERS_BURST = 200,
+    IPV4_HEADER = 20,
+    IPV6_HEADER = 40,
+    IPV6_FRAGMENT_HEADER = 8
+};
 
 struct netstack netstack;
 static struct tcp_pcb *output_list;
@@ -177,8 +183,8 @@ struct inner_packet {
     bool answered;  /* neither TCP nor UDP nor ICMP: lwIP would answer with an ICMP error */
 };
 
-/* IPv6 extension headers other than Fragment are refused: nothing in a mesh of hosts needs them (RFC 7872 found them dropped on much
- * of the Internet), and lwIP reads them before it has checked their length. */
+/* IPv6 extension headers other than Fragment are refused: nothing in a mesh of hosts needs them (RFC 7872
+ * found them dropped on much of the Internet), and lwIP reads them before it has checked their length. */
 static bool ipv6_transport(uint8_t next)
 {
     return next == IP_PROTO_TCP || next == IP_PROTO_UDP || next == IP6_NEXTH_ICMP6;
@@ -233,7 +239,8 @@ void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
         netstack_timers_fragment_seen();
 
     bool copy = owner == NULL || packet.fragment || !rxbuf_may_pin();
-    struct pbuf *p = copy ? copied_pbuf_new(data, (uint16_t)length) : rx_pbuf_new(data, (uint16_t)length, owner);
+    struct pbuf *p =
+        copy ? copied_pbuf_new(data, (uint16_t)length) : rx_pbuf_new(data, (uint16_t)length, owner);
     if (p == NULL) {
         netstack.counters.rx_no_memory++;
         return;
@@ -308,7 +315,8 @@ uint32_t netstack_random(void)
 }
 
 /* RFC 6528: a keyed hash of the connection, plus a clock of 4 µs ticks. */
-u32_t netstack_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port)
+u32_t netstack_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                       u16_t remote_port)
 {
     static uint8_t key[crypto_shorthash_KEYBYTES];
     static bool keyed;

@@ -1,5 +1,6 @@
-/* The way out of lwIP: a packet is copied once, into its slot of the send batch, and TCP's checksum is filled in there
- * while the bytes are in the cache. What goes to one of our own addresses is queued and comes back in. */
+/* The way out of lwIP: a packet is copied once, into its slot of the send batch, and TCP's checksum is filled
+ * in there while the bytes are in the cache. What goes to one of our own addresses is queued and comes back
+ * in. */
 #include "common/err.h"
 #include "lwip/ip.h"
 #include "lwip/prot/ip.h"

@@ -1,8 +1,9 @@
 /* Opening TCP connections: ports that listen, the gate before them, and connections of our own.
  *
- * The gate: a SYN for a listening port is taken out of lwIP's hands (hook of tcp_input) and handed to flow/, which has the
- * destination connected first. Then the SYN is put in again and answered, or a reset is sent. So a peer sees exactly what
- * the destination says, and a flood of SYNs leaves no half-open connection in lwIP. */
+ * The gate: a SYN for a listening port is taken out of lwIP's hands (hook of tcp_input) and handed to flow/,
+ * which has the destination connected first. Then the SYN is put in again and answered, or a reset is sent.
+ * So a peer sees exactly what the destination says, and a flood of SYNs leaves no half-open connection in
+ * lwIP. */
 #include "common/err.h"
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
@@ -138,19 +139,20 @@ void netstack_syn_reset(const struct netstack_syn *syn)
     netstack_to_lwip(&syn->local.addr, &local);
     netstack_to_lwip(&syn->remote.addr, &remote);
     if (netstack_answer_allowed())
-        tcp_rst_netif(netif_default, 0, syn->sequence + 1, &local, &remote, syn->local.port, syn->remote.port);
+        tcp_rst_netif(netif_default, 0, syn->sequence + 1, &local, &remote, syn->local.port,
+                      syn->remote.port);
 }
 
-/* Ends a connection's TIME-WAIT early. The peer has none, as we closed first, and our next initial sequence number lies above the
- * old ones (RFC 6191). */
+/* Ends a connection's TIME-WAIT early. The peer has none, as we closed first, and our next initial sequence
+ * number lies above the old ones (RFC 6191). */
 static void time_wait_end(struct tcp_pcb *pcb)
 {
     tcp_pcb_remove(&tcp_tw_pcbs, pcb);
     tcp_free(pcb);
 }
 
-/* A random port that no connection to that destination uses (RFC 6056, algorithm 2); when the tries are used up, one whose
- * connection only waits for its end. 0: none. */
+/* A random port that no connection to that destination uses (RFC 6056, algorithm 2); when the tries are used
+ * up, one whose connection only waits for its end. 0: none. */
 static uint16_t port_choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port)
 {
     struct tcp_pcb *waiting = NULL;
@@ -172,8 +174,8 @@ static uint16_t port_choose(const ip_addr_t *local, const ip_addr_t *remote, uin
     return port;
 }
 
-int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb *, void *), tcp_connected_fn connected,
-                     void *arg, struct tcp_pcb **out)
+int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb *, void *),
+                     tcp_connected_fn connected, void *arg, struct tcp_pcb **out)
 {
     bool to_self = netstack_is_own(&dest->addr);
     const struct netaddr *own = to_self ? &dest->addr : netstack_own_address(dest->addr.family);

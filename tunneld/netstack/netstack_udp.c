@@ -1,6 +1,7 @@
-/* UDP without lwIP's control blocks: datagrams go to one function and come from one function, and the flow tables are
- * flow/'s. Unfragmented packets take the short way round lwIP; the rest is taken from it after reassembly through a raw
- * control block. What nobody wants goes on to lwIP, which answers with ICMP port unreachable. */
+/* UDP without lwIP's control blocks: datagrams go to one function and come from one function, and the flow
+ * tables are flow/'s. Unfragmented packets take the short way round lwIP; the rest is taken from it after
+ * reassembly through a raw control block. What nobody wants goes on to lwIP, which answers with ICMP port
+ * unreachable. */
 #include "common/clock.h"
 #include "common/err.h"
 #include "lwip/ip.h"
@@ -61,7 +62,8 @@ bool netstack_udp_input(const uint8_t *packet, size_t length)
     return datagram_input(&from, &to, packet + IP6_HLEN, payload);
 }
 
-/* A datagram that nobody wants is dropped in silence here: an ICMP error would have to quote a packet that never was. */
+/* A datagram that nobody wants is dropped in silence here: an ICMP error would have to quote a packet that
+ * never was. */
 void netstack_udp_fragment6(const uint8_t *packet, size_t length)
 {
     struct netsock from = {.addr.family = NETADDR_V6}, to = {.addr.family = NETADDR_V6};
@@ -111,7 +113,8 @@ static void be16_put(uint8_t *p, size_t value)
 }
 
 /* The checksum that UDP over IPv6 must have (RFC 8200, 8.1); zero means none and is sent as all ones. */
-static uint16_t checksum6(const struct netsock *from, const struct netsock *to, const uint8_t *datagram, size_t length)
+static uint16_t checksum6(const struct netsock *from, const struct netsock *to, const uint8_t *datagram,
+                          size_t length)
 {
     uint8_t pseudo[8] = {0, 0, (uint8_t)(length >> 8), (uint8_t)length, 0, 0, 0, IP_PROTO_UDP};
     uint64_t sum = checksum_add(0, from->addr.bytes, 16);
@@ -132,7 +135,8 @@ static int packet_send(const uint8_t *packet, size_t length, const struct netadd
     return err == ERR_OK ? NX_OK : NX_ENOMEM;
 }
 
-static int send_fragments6(const struct netsock *from, const struct netsock *to, const uint8_t *data, size_t length)
+static int send_fragments6(const struct netsock *from, const struct netsock *to, const uint8_t *data,
+                           size_t length)
 {
     size_t total = UDP_HEADER + length;
     be16_put(flat, from->port);
@@ -145,7 +149,8 @@ static int send_fragments6(const struct netsock *from, const struct netsock *to,
     return fragment6_send(&from->addr, &to->addr, netstack.mtu, flat, total, packet_send);
 }
 
-int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data, size_t length)
+int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data,
+                      size_t length)
 {
     size_t most = to->addr.family == NETADDR_V4 ? UDP_PAYLOAD_MAX_V4 : UDP_PAYLOAD_MAX_V6;
     if (length > most || from->addr.family != to->addr.family)

@@ -26,9 +26,11 @@ static uint64_t hash_address(const ip_addr_t *addr)
     return mix(w[0] | (uint64_t)w[1] << 32, w[2] | (uint64_t)w[3] << 32);
 }
 
-static size_t slot_of(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port)
+static size_t slot_of(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                      u16_t remote_port)
 {
-    uint64_t h = mix(hash_address(remote_ip) ^ hash_address(local_ip) << 1, remote_port | (uint64_t)local_port << 16);
+    uint64_t h =
+        mix(hash_address(remote_ip) ^ hash_address(local_ip) << 1, remote_port | (uint64_t)local_port << 16);
     return (size_t)h & (slot_count - 1);
 }
 
@@ -88,7 +90,8 @@ void netstack_pcb_listed(struct tcp_pcb *pcb)
 
 void netstack_pcb_unlisted(struct tcp_pcb *pcb)
 {
-    struct tcp_pcb **link = &slots[slot_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port)];
+    struct tcp_pcb **link =
+        &slots[slot_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port)];
     while (*link != NULL && *link != pcb)
         link = &(*link)->lookup_next;
     if (*link == pcb) {

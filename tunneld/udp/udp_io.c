@@ -1,5 +1,5 @@
-/* See udp_io.h. One receive batch a turn of the loop: up to RX_BUFFERS coalesced buffers, so that what it causes
- * (ACKs, writes to sockets) is sent before more is taken in, and no queue of our own grows. */
+/* See udp_io.h. One receive batch a turn of the loop: up to RX_BUFFERS coalesced buffers, so that what it
+ * causes (ACKs, writes to sockets) is sent before more is taken in, and no queue of our own grows. */
 #include "tunneld/udp/udp_io.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -14,7 +14,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RX_BUFFERS = 8, RX_SEGMENTS_MAX = 128, TX_MESSAGES = 64, CONTROL_MAX = 64, KEEP_FREE_BUFFERS = RX_BUFFERS };
+enum {
+    RX_BUFFERS = 8,
+    RX_SEGMENTS_MAX = 128,
+    TX_MESSAGES = 64,
+    CONTROL_MAX = 64,
+    KEEP_FREE_BUFFERS = RX_BUFFERS
+};
 
 struct udp_socket {
     struct event event;
@@ -47,7 +53,8 @@ static size_t buffer_split(struct rxbuf *buffer, size_t length, size_t segment, 
     size_t n = 0;
     for (size_t at = 0; at < length && n < RX_SEGMENTS_MAX; at += segment) {
         size_t size = length - at < segment ? length - at : segment;
-        out[n++] = (struct wg_datagram){.data = buffer->data + at, .length = size, .from = *from, .owner = buffer};
+        out[n++] =
+            (struct wg_datagram){.data = buffer->data + at, .length = size, .from = *from, .owner = buffer};
     }
     counters.rx_datagrams += n;
     counters.rx_bytes += length;
@@ -86,7 +93,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         struct netsock from;
         size_t segment = messages[i].msg_len;
         if (segment == 0 || messages[i].msg_hdr.msg_flags & MSG_TRUNC ||
-            netsock_from_sockaddr((struct sockaddr *)&names[i], messages[i].msg_hdr.msg_namelen, &from) != NX_OK)
+            netsock_from_sockaddr((struct sockaddr *)&names[i], messages[i].msg_hdr.msg_namelen, &from) !=
+                NX_OK)
             continue;
         segment_size(&messages[i].msg_hdr, &segment);
         total += buffer_split(buffers[i], messages[i].msg_len, segment, &from, datagrams + total);
@@ -100,7 +108,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     rxbuf_trim(KEEP_FREE_BUFFERS);
 }
 
-/* -- Sending ----------------------------------------------------------------------------------------------- */
+/* -- Sending -----------------------------------------------------------------------------------------------
+ */
 
 struct tx_batch {
     struct mmsghdr messages[TX_MESSAGES];
@@ -148,7 +157,8 @@ static void transmit_singly(int fd, const struct wg_out *out)
         total += out->iov[i].iov_len;
     }
     for (size_t at = 0; at < total; at += out->segment) {
-        struct iovec iov = {.iov_base = flat + at, .iov_len = total - at < out->segment ? total - at : out->segment};
+        struct iovec iov = {.iov_base = flat + at,
+                            .iov_len = total - at < out->segment ? total - at : out->segment};
         struct msghdr m = {.msg_name = &name, .msg_namelen = name_length, .msg_iov = &iov, .msg_iovlen = 1};
         if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             counters.tx_dropped++;
@@ -208,7 +218,8 @@ void udp_io_transmit(const struct wg_out *out, size_t count)
     batch_send(&batch, fd);
 }
 
-/* -- Sockets ----------------------------------------------------------------------------------------------- */
+/* -- Sockets -----------------------------------------------------------------------------------------------
+ */
 
 static void socket_close(struct udp_socket *s)
 {

@@ -1,5 +1,6 @@
-/* The tunnel's UDP sockets, in batches: UDP_GRO and recvmmsg(2) in, UDP_SEGMENT and sendmmsg(2) out, with a way round where the
- * kernel or the network card lacks segmentation. The sockets come from proxyd by way of the parent. tunneld only, one thread. */
+/* The tunnel's UDP sockets, in batches: UDP_GRO and recvmmsg(2) in, UDP_SEGMENT and sendmmsg(2) out, with a
+ * way round where the kernel or the network card lacks segmentation. The sockets come from proxyd by way of
+ * the parent. tunneld only, one thread. */
 #ifndef NEXD_TUNNELD_UDP_IO_H
 #define NEXD_TUNNELD_UDP_IO_H
 

@@ -168,7 +168,8 @@ void lab_start(size_t flows, size_t memory)
     lab.base = event_base_new();
     ck_assert_ptr_nonnull(lab.base);
     timerq_init(&timers);
-    tcp_flow_init(lab.base, &(struct tcp_flow_limits){.flows = flows, .memory_bytes = memory, .keepalive_s = 60});
+    tcp_flow_init(lab.base,
+                  &(struct tcp_flow_limits){.flows = flows, .memory_bytes = memory, .keepalive_s = 60});
     ck_assert_int_eq(gate_init(&broker, &timers), NX_OK);
     ck_assert_int_eq(udp_flow_init(lab.base, &timers, &broker, UDP_FLOW_IDLE_S, flows), NX_OK);
     ck_assert_int_eq(netstack_init(own, 2, 1420, &timers, &ops, NULL), NX_OK);
@@ -261,7 +262,8 @@ size_t lab_read_all(int fd, uint8_t *out, size_t size, int *end)
     size_t got = 0;
     for (unsigned i = 0; i < LAB_TURNS; i++) {
         uint8_t extra;
-        ssize_t n = got < size ? recv(fd, out + got, size - got, MSG_DONTWAIT) : recv(fd, &extra, 1, MSG_DONTWAIT);
+        ssize_t n =
+            got < size ? recv(fd, out + got, size - got, MSG_DONTWAIT) : recv(fd, &extra, 1, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN)) {
             *end = n == 0 ? 0 : errno;
             return got;

@@ -1,5 +1,6 @@
-/* A netstack with both ends of every flow in it: what goes to its own tunnel address comes back in, so a flow's egress half and
- * its ingress half can be watched from one program. proxyd is played by the test; the clock is the test's. */
+/* A netstack with both ends of every flow in it: what goes to its own tunnel address comes back in, so a
+ * flow's egress half and its ingress half can be watched from one program. proxyd is played by the test; the
+ * clock is the test's. */
 #ifndef TESTS_TUNNELD_LAB_H
 #define TESTS_TUNNELD_LAB_H
 
@@ -17,12 +18,12 @@ enum lab_proxyd { LAB_CONNECT, LAB_REFUSE, LAB_SILENT, LAB_DOWN };
 struct lab {
     struct event_base *base;
     enum lab_proxyd proxyd;
-    int server;           /* the host-side end of the newest ingress connection, -1 = none */
-    unsigned connects;    /* asked for so far */
+    int server;        /* the host-side end of the newest ingress connection, -1 = none */
+    unsigned connects; /* asked for so far */
     unsigned cancels;
     uint32_t last_request;
-    struct netsock dest;  /* answered to DEST_QUERY */
-    int *ready_pair;      /* taken for the next ingress connection in place of a new TCP pair */
+    struct netsock dest; /* answered to DEST_QUERY */
+    int *ready_pair;     /* taken for the next ingress connection in place of a new TCP pair */
 };
 extern struct lab lab;
 
@@ -43,7 +44,8 @@ int lab_client_connected(int *server);
 /* The tunnel's own address. */
 struct netaddr lab_own(uint8_t family);
 
-/* Reads until end of file or error; returns bytes read, and the errno (0 = end of file) in *end. Turns the loop meanwhile. */
+/* Reads until end of file or error; returns bytes read, and the errno (0 = end of file) in *end. Turns the
+ * loop meanwhile. */
 size_t lab_read_all(int fd, uint8_t *out, size_t size, int *end);
 /* Writes everything, turning the loop. False when the socket fails. */
 bool lab_write_all(int fd, const uint8_t *data, size_t size);

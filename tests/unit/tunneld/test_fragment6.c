@@ -1,4 +1,5 @@
-/* Fragments of UDP over IPv6: whole datagrams come out of any order of their pieces, and hostile pieces end theirs and cost little. */
+/* Fragments of UDP over IPv6: whole datagrams come out of any order of their pieces, and hostile pieces end
+ * theirs and cost little. */
 #include "common/clock.h"
 #include "common/err.h"
 #include "tunneld/netstack/fragment6.h"
@@ -10,7 +11,8 @@ enum { SIZE_MAX_UDP = 65535, PIECES = 64, PIECE_BYTES = 1500 };
 
 static uint8_t pieces[PIECES][PIECE_BYTES], datagram[SIZE_MAX_UDP];
 static size_t lengths[PIECES], count;
-static const struct netaddr from = {.family = NETADDR_V6, .bytes = {2, 1}}, to = {.family = NETADDR_V6, .bytes = {2, 2}};
+static const struct netaddr from = {.family = NETADDR_V6, .bytes = {2, 1}},
+                            to = {.family = NETADDR_V6, .bytes = {2, 2}};
 
 static int keep(const uint8_t *packet, size_t length, const struct netaddr *dst)
 {

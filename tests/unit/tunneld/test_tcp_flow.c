@@ -1,4 +1,5 @@
-/* TCP flows behave like one connection from end to end. Each test is a story about two sockets with a tunnel between them. */
+/* TCP flows behave like one connection from end to end. Each test is a story about two sockets with a tunnel
+ * between them. */
 #include "lab.h"
 #include "tunneld/flow/gate.h"
 #include "tunneld/flow/tcp_flow.h"
@@ -158,7 +159,8 @@ END_TEST
 
 START_TEST(an_address_that_nobody_has_resets_at_once)
 {
-    static const struct netaddr nobodys[] = {{.family = NETADDR_NONE}, {.family = NETADDR_V4, .bytes = {10, 1, 2, 3}}};
+    static const struct netaddr nobodys[] = {{.family = NETADDR_NONE},
+                                             {.family = NETADDR_V4, .bytes = {10, 1, 2, 3}}};
     uint8_t byte;
     int end, ends[2];
     struct netsock client = {.addr = {.family = NETADDR_V4}, .port = 9};
@@ -327,7 +329,8 @@ END_TEST
 START_TEST(more_connections_than_ports_within_time_wait_still_open)
 {
     enum { COUNT = 70000 }; /* there are 64,512 ports, and the clock stands still */
-    struct netsock client = {.addr = {.family = NETADDR_V4}, .port = 9}, dest = {.addr = lab_own(NETADDR_V4), .port = LAB_PORT};
+    struct netsock client = {.addr = {.family = NETADDR_V4}, .port = 9},
+                   dest = {.addr = lab_own(NETADDR_V4), .port = LAB_PORT};
     int ends[2], inner[2];
     uint8_t byte;
     for (unsigned i = 0; i < COUNT; i++) {

@@ -1,5 +1,6 @@
-/* UDP flows: datagrams of every size pass unchanged in every combination of families, flows end when idle, and nobody's silence
- * makes memory grow. An egress port and an ingress rule face each other through our own tunnel address. */
+/* UDP flows: datagrams of every size pass unchanged in every combination of families, flows end when idle,
+ * and nobody's silence makes memory grow. An egress port and an ingress rule face each other through our own
+ * tunnel address. */
 #include "common/err.h"
 #include "lab.h"
 #include "tunneld/flow/udp_flow.h"
@@ -46,10 +47,12 @@ static void start(void)
 static int client_socket(bool v6)
 {
     int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_port = htons(host_port), .sin6_addr = in6addr_loopback};
+    struct sockaddr_in6 at6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(host_port), .sin6_addr = in6addr_loopback};
     struct sockaddr_in at4 = {
         .sin_family = AF_INET, .sin_port = htons(host_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    ck_assert_int_eq(v6 ? connect(fd, (struct sockaddr *)&at6, sizeof at6) : connect(fd, (struct sockaddr *)&at4, sizeof at4),
+    ck_assert_int_eq(v6 ? connect(fd, (struct sockaddr *)&at6, sizeof at6)
+                        : connect(fd, (struct sockaddr *)&at4, sizeof at4),
                      0);
     return fd;
 }
@@ -80,7 +83,8 @@ static int server_of(int client)
         lab_turns(1);
     ck_assert_int_ge(lab.server, 0);
     lab_turns(5);
-    ck_assert_int_eq(recv(lab.server, got, sizeof got, 0), 5); /* it waited for its destination and was not lost */
+    ck_assert_int_eq(recv(lab.server, got, sizeof got, 0),
+                     5); /* it waited for its destination and was not lost */
     return lab.server;
 }
 

@@ -10,82 +10,83 @@
 #define LWIP_TIMERS          0
 
 /* Everything from malloc: bounds are kept per flow and in total by flow/, and an idle process stays small. */
-#define MEM_ALIGNMENT           8
-#define MEM_LIBC_MALLOC         1
-#define MEMP_MEM_MALLOC         1
-#define MEMP_OVERFLOW_CHECK     0
+#define MEM_ALIGNMENT            8
+#define MEM_LIBC_MALLOC          1
+#define MEMP_MEM_MALLOC          1
+#define MEMP_OVERFLOW_CHECK      0
 #define LWIP_SUPPORT_CUSTOM_PBUF 1 /* received packets are used where they were decrypted */
 
 /* A layer-3 interface: no link header, no ARP, no neighbour discovery, no multicast groups. */
-#define LWIP_ARP                       0
-#define LWIP_ETHERNET                  0
-#define PBUF_LINK_HLEN                 0
-#define PBUF_LINK_ENCAPSULATION_HLEN   0
-#define LWIP_IPV4                      1
-#define LWIP_IPV6                      1
-#define LWIP_IPV6_SCOPES               0
-#define LWIP_IPV6_MLD                  0
-#define LWIP_IPV6_AUTOCONFIG           0
-#define LWIP_IPV6_SEND_ROUTER_SOLICIT  0
-#define LWIP_IPV6_DUP_DETECT_ATTEMPTS  0
-#define LWIP_IPV6_NUM_ADDRESSES        8
+#define LWIP_ARP                        0
+#define LWIP_ETHERNET                   0
+#define PBUF_LINK_HLEN                  0
+#define PBUF_LINK_ENCAPSULATION_HLEN    0
+#define LWIP_IPV4                       1
+#define LWIP_IPV6                       1
+#define LWIP_IPV6_SCOPES                0
+#define LWIP_IPV6_MLD                   0
+#define LWIP_IPV6_AUTOCONFIG            0
+#define LWIP_IPV6_SEND_ROUTER_SOLICIT   0
+#define LWIP_IPV6_DUP_DETECT_ATTEMPTS   0
+#define LWIP_IPV6_NUM_ADDRESSES         8
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 0
-#define LWIP_DHCP                      0
-#define LWIP_DNS                       0
-#define LWIP_IGMP                      0
-#define IP_FORWARD                     0
+#define LWIP_DHCP                       0
+#define LWIP_DNS                        0
+#define LWIP_IGMP                       0
+#define IP_FORWARD                      0
 
 /* Fragments are made and reassembled (UDP up to 65,507 bytes passes a tunnel of MTU 1280). */
-#define IP_REASSEMBLY         1
-#define IP_FRAG               1
-#define LWIP_IPV6_FRAG        1
-#define LWIP_IPV6_REASS       1
-#define IPV6_FRAG_COPYHEADER  1
-#define IP_REASS_MAX_PBUFS    1024
-#define IP_REASS_MAXAGE       15
-#define IPV6_REASS_MAXAGE     15
+#define IP_REASSEMBLY        1
+#define IP_FRAG              1
+#define LWIP_IPV6_FRAG       1
+#define LWIP_IPV6_REASS      1
+#define IPV6_FRAG_COPYHEADER 1
+#define IP_REASS_MAX_PBUFS   1024
+#define IP_REASS_MAXAGE      15
+#define IPV6_REASS_MAXAGE    15
 
-#define LWIP_ICMP            1
-#define LWIP_ICMP6           1
-#define LWIP_BROADCAST_PING  0
-#define LWIP_MULTICAST_PING  0
-#define LWIP_RAW             1 /* UDP is taken from here (netstack_udp.c) */
-#define LWIP_UDP             1
+#define LWIP_ICMP           1
+#define LWIP_ICMP6          1
+#define LWIP_BROADCAST_PING 0
+#define LWIP_MULTICAST_PING 0
+#define LWIP_RAW            1 /* UDP is taken from here (netstack_udp.c) */
+#define LWIP_UDP            1
 
-/* Packets that arrive were authenticated by the tunnel, which is stronger than any checksum of theirs; TCP's checksum of
- * packets that leave is filled in where they are copied to the send batch. */
+/* Packets that arrive were authenticated by the tunnel, which is stronger than any checksum of theirs; TCP's
+ * checksum of packets that leave is filled in where they are copied to the send batch. */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 0
-#define CHECKSUM_CHECK_IP    0
-#define CHECKSUM_CHECK_UDP   0
-#define CHECKSUM_CHECK_TCP   0
-#define CHECKSUM_CHECK_ICMP  0
-#define CHECKSUM_CHECK_ICMP6 0
-#define CHECKSUM_GEN_TCP     0
-#define LWIP_CHECKSUM_ON_COPY 0
+#define CHECKSUM_CHECK_IP            0
+#define CHECKSUM_CHECK_UDP           0
+#define CHECKSUM_CHECK_TCP           0
+#define CHECKSUM_CHECK_ICMP          0
+#define CHECKSUM_CHECK_ICMP6         0
+#define CHECKSUM_GEN_TCP             0
+#define LWIP_CHECKSUM_ON_COPY        0
 
-#define LWIP_TCP               1
-#define TCP_MSS                8960 /* upper bound; each connection's comes from the interface's MTU */
-#define LWIP_WND_SCALE         1
-#define TCP_RCV_SCALE          7
-#define TCP_WND                (512 * 1024)
-#define TCP_SND_BUF            (512 * 1024)
-#define TCP_SND_QUEUELEN       8192
-#define TCP_SNDLOWAT           16384
-#define TCP_SNDQUEUELOWAT      4096
+#define LWIP_TCP                 1
+#define TCP_MSS                  8960 /* upper bound; each connection's comes from the interface's MTU */
+#define LWIP_WND_SCALE           1
+#define TCP_RCV_SCALE            7
+#define TCP_WND                  (512 * 1024)
+#define TCP_SND_BUF              (512 * 1024)
+#define TCP_SND_QUEUELEN         8192
+#define TCP_SNDLOWAT             16384
+#define TCP_SNDQUEUELOWAT        4096
 #define TCP_WND_UPDATE_THRESHOLD (TCP_WND / 8)
-#define MEMP_NUM_TCP_SEG       TCP_SND_QUEUELEN
-#define TCP_QUEUE_OOSEQ        1
-#define TCP_OOSEQ_MAX_PBUFS    2048 /* a window of tiny segments must not hold more */
-#define LWIP_TCP_SACK_OUT      1
-#define LWIP_TCP_MAX_SACK_NUM  4
-#define LWIP_TCP_KEEPALIVE     1
-#define LWIP_TCP_RTO_TIME      1000 /* RFC 6298 */
-#define TCP_LISTEN_BACKLOG     0    /* bounded by the gate in flow/ */
-#define TCP_TMR_INTERVAL       50   /* ms: delayed ACKs; retransmission ticks are twice that */
-/* Old duplicates cannot arrive through the tunnel's replay window, so TIME-WAIT only serves a lost last ACK. */
-#define TCP_MSL                1000
+#define MEMP_NUM_TCP_SEG         TCP_SND_QUEUELEN
+#define TCP_QUEUE_OOSEQ          1
+#define TCP_OOSEQ_MAX_PBUFS      2048 /* a window of tiny segments must not hold more */
+#define LWIP_TCP_SACK_OUT        1
+#define LWIP_TCP_MAX_SACK_NUM    4
+#define LWIP_TCP_KEEPALIVE       1
+#define LWIP_TCP_RTO_TIME        1000 /* RFC 6298 */
+#define TCP_LISTEN_BACKLOG       0    /* bounded by the gate in flow/ */
+#define TCP_TMR_INTERVAL         50   /* ms: delayed ACKs; retransmission ticks are twice that */
+/* Old duplicates cannot arrive through the tunnel's replay window, so TIME-WAIT only serves a lost last ACK.
+ */
+#define TCP_MSL                   1000
 #define LWIP_NETIF_TX_SINGLE_PBUF 1 /* a segment leaves from one piece of memory */
-#define SO_REUSE               0
+#define SO_REUSE                  0
 
 #define LWIP_STATS 0
 #ifndef NEXD_LWIP_ASSERT
@@ -96,10 +97,10 @@
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_PCB_LOOKUP(local_ip, local_port, remote_ip, remote_port)                               \
     netstack_pcb_find(local_ip, local_port, remote_ip, remote_port)
-#define LWIP_HOOK_TCP_PCB_LISTED(pcb)      netstack_pcb_listed(pcb)
-#define LWIP_HOOK_TCP_PCB_UNLISTED(pcb)    netstack_pcb_unlisted(pcb)
-#define LWIP_HOOK_TCP_OUTPUT_LATER(pcb)    netstack_tcp_output_later(pcb)
-#define LWIP_HOOK_TCP_RST_ALLOWED()        netstack_reset_allowed()
+#define LWIP_HOOK_TCP_PCB_LISTED(pcb)   netstack_pcb_listed(pcb)
+#define LWIP_HOOK_TCP_PCB_UNLISTED(pcb) netstack_pcb_unlisted(pcb)
+#define LWIP_HOOK_TCP_OUTPUT_LATER(pcb) netstack_tcp_output_later(pcb)
+#define LWIP_HOOK_TCP_RST_ALLOWED()     netstack_reset_allowed()
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port)                                      \
     netstack_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)                                       \

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define LWIP_RAND()             ((u32_t)netstack_random())
-#define LWIP_CHKSUM             netstack_checksum
-#define LWIP_PLATFORM_DIAG(x)   do { } while (0)
+#define LWIP_RAND() ((u32_t)netstack_random())
+#define LWIP_CHKSUM netstack_checksum
+#define LWIP_PLATFORM_DIAG(x)                                                                                \
+    do {                                                                                                     \
+    } while (0)
 #define LWIP_PLATFORM_ASSERT(x) netstack_assert(x, __FILE__, __LINE__)
 
 uint32_t netstack_random(void);
