@@ -28,7 +28,9 @@ def nexd(tmp_path):
         # Mistakes must be found before anything is opened: the time is taken from start to end, the program's loading included.
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout, cwd=tmp_path,
                               env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **(environment or {})}, check=False)
-        return done.returncode, done.stdout, done.stderr.splitlines(), time.monotonic() - begun
+        # A build with sanitizers says so first.
+        errors = [line for line in done.stderr.splitlines() if not (node.sanitized() and "sanitizer build" in line)]
+        return done.returncode, done.stdout, errors, time.monotonic() - begun
 
     return run
 
