@@ -17,6 +17,7 @@
 #include "tunneld/netstack/netstack.h"
 #include "tunneld/udp/udp_io.h"
 #include <event2/event_struct.h>
+#include <malloc.h>
 #include <sodium.h>
 
 enum {
@@ -24,6 +25,8 @@ enum {
     MEMORY_BYTES = 64 << 20,
     KEEPALIVE_S = 60,
     FLUSH_ROUNDS = 4,
+    TRIM_INTERVAL_S = 2,
+    TRIM_CONNECTIONS_MIN = 1024, /* below that many there is nothing worth giving back */
 };
 
 static struct timerq timers;
@@ -113,6 +116,35 @@ static const struct netstack_ops netstack_ops = {.routable = routable,
                                                  .on_accepted = on_accepted,
                                                  .on_udp = udp_flow_from_mesh};
 
+/* -- Memory ------------------------------------------------------------------------------------------------
+ */
+
+/* After a crowd of connections the heap keeps its pages. They go back to the system when half of the crowd
+ * has left. Runs only while there are, or were, many connections. */
+static struct timerq_timer trim_timer;
+static size_t trim_peak;
+
+static void on_trim(struct timerq_timer *timer, void *arg, uint64_t now_ns)
+{
+    (void)arg;
+    size_t connections = netstack_tcp_count();
+    if (connections <= trim_peak / 2) {
+        rxbuf_trim(0);
+        (void)malloc_trim(0);
+        trim_peak = 0;
+    }
+    if (connections > trim_peak)
+        trim_peak = connections;
+    if (trim_peak > TRIM_CONNECTIONS_MIN)
+        (void)timer_arm(&timers, timer, now_ns + TRIM_INTERVAL_S * NS_PER_S);
+}
+
+static void trim_check(void)
+{
+    if (!timer_armed(&trim_timer) && netstack_tcp_count() > TRIM_CONNECTIONS_MIN)
+        (void)timer_arm(&timers, &trim_timer, turn_ns + TRIM_INTERVAL_S * NS_PER_S);
+}
+
 /* -- Life --------------------------------------------------------------------------------------------------
  */
 
@@ -124,6 +156,7 @@ int tunnel_setup(struct event_base *base, const struct broker *broker, size_t ma
     }
     log_debug("AEAD engine: %s", engine->name);
     timerq_init(&timers);
+    timer_setup(&trim_timer, on_trim, NULL);
     size_t flows = max_files > 2 * FILES_RESERVED ? max_files - FILES_RESERVED : FILES_RESERVED;
     tcp_flow_init(base, &(struct tcp_flow_limits){
                             .flows = flows, .memory_bytes = MEMORY_BYTES, .keepalive_s = KEEPALIVE_S});
@@ -192,6 +225,7 @@ bool tunnel_turn(void)
         more = tcp_flow_service();
         more |= netstack_flush(FLUSH_ROUNDS);
         wg_tx_flush(device, turn_ns);
+        trim_check();
     }
     timer_event_set();
     return more;

@@ -73,8 +73,9 @@ def test_given_100000_short_flows_when_they_are_over_then_neither_descriptors_no
     assert result["errors"] == 0, result
     assert result["count"] == SHORT_FLOWS - SHORT_FLOWS // 10
     waiting.until(lambda: (a.descriptors(), b.descriptors()) == descriptors, 90, "descriptors are given back")
-    for side, low, high in zip("ab", before, memory(a, b)[1]):
-        assert high - low < 2 * traffic.MIB, f"side {side} has grown by {high - low} bytes in {SHORT_FLOWS} flows"
+    # What TIME-WAIT holds, and the heap's free pages, are given back soon after.
+    waiting.until(lambda: all(high - low < 2 * traffic.MIB for low, high in zip(before, memory(a, b)[1])), 30,
+                  f"memory is no more than before {SHORT_FLOWS} flows")
 
 
 def test_given_5000_flows_that_were_closed_when_as_many_are_opened_again_then_their_memory_is_used_again(pair):
