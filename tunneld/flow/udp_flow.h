@@ -31,6 +31,7 @@ int udp_flow_init(struct event_base *base, struct timerq *timers, const struct b
 int udp_egress_open(uint16_t port, int fd);
 /* Closes the port and ends its flows. */
 void udp_egress_close(uint16_t port);
+void udp_egress_close_all(void);
 
 /* netstack_ops.on_udp. */
 bool udp_flow_from_mesh(void *arg, const struct netsock *from, const struct netsock *to, const uint8_t *data,
