@@ -29,10 +29,7 @@ int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode)
 {
     int missing = layer_result(spec, mode, "no_new_privs", layer_no_new_privs());
     missing |= layer_result(spec, mode, "capabilities", layer_capabilities());
-#ifdef NEXD_SANITIZE
-    log_warn("sanitizer build of %s: traceable, may read files and start programs; never deploy it",
-             spec->name);
-#else
+#ifndef NEXD_SANITIZE /* its reports need to be traceable */
     missing |= layer_result(spec, mode, "non-dumpable", layer_not_dumpable());
 #endif
     if (!spec->may_fork)
@@ -45,6 +42,10 @@ int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode)
 
 int sandbox_enter(const struct sandbox_spec *spec, enum sandbox_mode mode)
 {
+#ifdef NEXD_SANITIZE
+    log_warn("sanitizer build of %s: traceable, may read files and start programs; never deploy it",
+             spec->name);
+#endif
     int missing = layer_result(spec, mode, "resource limits", layer_limits(spec));
     if (!spec->may_fork)
         missing |= layer_result(spec, mode, "Landlock", layer_landlock(spec));
