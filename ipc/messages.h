@@ -96,6 +96,8 @@ enum ipc_outcome {
     M(PEER_REMOVE, peer_remove, 16, IPC_C_T)                                                                 \
     M(PEERS_QUERY, peers_query, 17, IPC_C_T)                                                                 \
     M(PEER_STATUS, peer_status, 18, IPC_T_C)                                                                 \
+    M(STUN_SEND, stun_send, 60, IPC_C_T)                                                                     \
+    M(STUN_ANSWER, stun_answer, 61, IPC_T_C)                                                                 \
     M(RULE_ADD, rule_add, 20, IPC_FROM_PARENT)                                                               \
     M(RULE_REMOVE, rule_remove, 21, IPC_FROM_PARENT)                                                         \
     M(LISTENER_KEEP, listener_keep, 22, IPC_X_P | IPC_P_X)                                                   \
@@ -112,6 +114,8 @@ enum ipc_outcome {
     M(CONNECT_CANCEL, connect_cancel, 37, IPC_T_X)                                                           \
     M(RESOLVE, resolve, 40, IPC_C_X)                                                                         \
     M(RESOLVED, resolved, 41, IPC_X_C)                                                                       \
+    M(MESH_SYNC, mesh_sync, 42, IPC_C_X)                                                                     \
+    M(MESH_NAME, mesh_name, 43, IPC_C_X)                                                                     \
     M(DEVICE, device, 50, IPC_P_C)                                                                           \
     M(STATIC_PEER, static_peer, 51, IPC_P_C)                                                                 \
     M(STATIC_DONE, static_done, 52, IPC_P_C)                                                                 \
@@ -171,6 +175,15 @@ enum ipc_outcome {
     F(U64, rx_bytes, 0, UINT64_MAX)                                                                          \
     F(U64, tx_bytes, 0, UINT64_MAX)                                                                          \
     F(PREFIXES, allowed, IPC_PREFIXES_MAX, 0)
+/* Ask this STUN server, once and from the tunnel's own UDP socket, under which address that socket is seen.
+ * tunneld makes the request itself, transaction id included, so that ctld decides where a datagram goes but
+ * not what is in it. Answered by STUN_ANSWER; by RESULT if it cannot be sent (IPC_LIMIT: too many a second)
+ * or the server refuses; not at all if no answer comes: ctld keeps the time. */
+#define IPC_FIELDS_STUN_SEND(F) F(SOCK, server, 0, 0)
+/* `server` as in the request; `mapped` is what the server saw. */
+#define IPC_FIELDS_STUN_ANSWER(F)                                                                            \
+    F(SOCK, server, 0, 0)                                                                                    \
+    F(SOCK, mapped, 0, 0)
 /* Answered by RESULT once in force (proxyd: bound). `host` is the address or name as written. */
 #define IPC_FIELDS_RULE_ADD(F)                                                                               \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
@@ -235,6 +248,14 @@ enum ipc_outcome {
 #define IPC_FIELDS_RESOLVE(F) F(NAME, host, 0, 0)
 #define IPC_FIELDS_RESOLVED(F)                                                                               \
     F(U32, ttl_s, 0, UINT32_MAX)                                                                             \
+    F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
+/* The names of mesh devices, for destinations of egress rules. begin = 1: every name known is now stale;
+ * begin = 0: names still stale are forgotten. */
+#define IPC_FIELDS_MESH_SYNC(F) F(BOOL, begin, 0, 0)
+/* This name has these addresses inside the mesh, whatever it had before; none at all: it is no device's name
+ * any more. */
+#define IPC_FIELDS_MESH_NAME(F)                                                                              \
+    F(NAME, name, 0, 0)                                                                                      \
     F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
 /* What ctld may know of this device. */
 #define IPC_FIELDS_DEVICE(F)                                                                                 \

@@ -7,6 +7,7 @@
 #include "tunneld/flow/ports.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
+#include "tunneld/stun.h"
 #include "tunneld/tunnel.h"
 #include "tunneld/udp/udp_io.h"
 #include <stdio.h>
@@ -31,7 +32,7 @@ void control_links_hold(struct child *child)
 {
     struct ipc_link *ctld = child_link(child, IPC_CTLD), *proxyd = child_link(child, IPC_PROXYD);
     if (ctld != NULL)
-        ipc_link_hold(ctld, !tunnel_configured());
+        ipc_link_hold(ctld, !tunnel_configured() && !sockets_set);
     if (proxyd != NULL)
         ipc_link_hold(proxyd, !tunnel_configured() || !peers_known);
 }
@@ -142,6 +143,12 @@ void control_ctld_message(struct child *child, struct ipc_link *link, struct ipc
     union ipc_body *body = &message->body;
     struct wg_device *device = tunnel_device();
     int err = NX_OK;
+    if (message->header.type == IPC_MSG_STUN_SEND) {
+        err = stun_send(message->header.request, &body->stun_send);
+        if (err != NX_OK)
+            answer(link, message->header.request, err);
+        return;
+    }
     if (device == NULL) {
         answer(link, message->header.request, NX_EAGAIN);
         return;

@@ -6,6 +6,7 @@
 #include "seccomp/tunneld.h"
 #include "tunneld/broker.h"
 #include "tunneld/control.h"
+#include "tunneld/stun.h"
 #include "tunneld/tunnel.h"
 #include <sys/resource.h>
 
@@ -22,6 +23,7 @@ static int setup(struct child *child, void *arg)
     struct rlimit files;
     size_t max_files =
         getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < MAX_FILES ? files.rlim_max : MAX_FILES;
+    stun_setup(&self);
     return tunnel_setup(child_base(child), broker_ipc(&self), max_files);
 }
 
@@ -52,6 +54,8 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
     log_debug("link to %s is down", ipc_role_name(peer));
     if (peer == IPC_PROXYD)
         broker_down();
+    else
+        stun_forget();
 }
 
 static bool on_turn(struct child *child, void *arg)

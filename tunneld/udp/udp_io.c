@@ -3,6 +3,7 @@
 #include "tunneld/udp/udp_io.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/stun.h"
 #include "tunneld/rxbuf.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -31,6 +32,8 @@ static struct udp_socket socket4 = {.fd = -1}, socket6 = {.fd = -1};
 static struct event_base *loop;
 static udp_io_receive_fn receiver;
 static void *receiver_arg;
+static udp_io_stun_fn stun_receiver;
+static void *stun_receiver_arg;
 static struct udp_io_counters counters;
 static bool segmentation = true;
 
@@ -46,13 +49,18 @@ static void segment_size(struct msghdr *message, size_t *size)
     }
 }
 
-/* Cuts a coalesced buffer into its datagrams. */
+/* Cuts a coalesced buffer into its datagrams; STUN's go their own way. */
 static size_t buffer_split(struct rxbuf *buffer, size_t length, size_t segment, const struct netsock *from,
                            struct wg_datagram *out)
 {
     size_t n = 0;
     for (size_t at = 0; at < length && n < RX_SEGMENTS_MAX; at += segment) {
         size_t size = length - at < segment ? length - at : segment;
+        if (stun_receiver != NULL && stun_is_answer(buffer->data + at, size)) {
+            stun_receiver(stun_receiver_arg, buffer->data + at, size, from);
+            counters.rx_stun++;
+            continue;
+        }
         out[n++] =
             (struct wg_datagram){.data = buffer->data + at, .length = size, .from = *from, .owner = buffer};
     }
@@ -249,6 +257,12 @@ void udp_io_init(struct event_base *base, udp_io_receive_fn receive, void *arg)
     loop = base;
     receiver = receive;
     receiver_arg = arg;
+}
+
+void udp_io_set_stun(udp_io_stun_fn receive, void *arg)
+{
+    stun_receiver = receive;
+    stun_receiver_arg = arg;
 }
 
 int udp_io_set_sockets(int fd4, int fd6)

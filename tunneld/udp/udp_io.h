@@ -9,13 +9,16 @@
 struct event_base;
 
 struct udp_io_counters {
-    uint64_t rx_datagrams, rx_bytes, rx_batches, tx_datagrams, tx_bytes, tx_dropped, tx_unsegmented;
+    uint64_t rx_datagrams, rx_bytes, rx_batches, rx_stun, tx_datagrams, tx_bytes, tx_dropped, tx_unsegmented;
 };
 
 /* `receive` gets each batch; a datagram's owner is the struct rxbuf its bytes lie in. */
 typedef void (*udp_io_receive_fn)(void *arg, struct wg_datagram *datagrams, size_t count);
 
 void udp_io_init(struct event_base *base, udp_io_receive_fn receive, void *arg);
+/* What has the form of a STUN answer goes here and not into the batch. */
+typedef void (*udp_io_stun_fn)(void *arg, const uint8_t *data, size_t length, const struct netsock *from);
+void udp_io_set_stun(udp_io_stun_fn receive, void *arg);
 /* Takes over both descriptors (fd6 may be -1) in place of older ones. NX_OK or NX_ENOMEM. */
 int udp_io_set_sockets(int fd4, int fd6);
 void udp_io_close(void);
