@@ -58,7 +58,7 @@ bool ipc_fd_is(int fd, enum ipc_fd_kind kind, uint8_t protocol)
     case IPC_FD_UDP_CONNECTED:
         return udp && f.connected;
     case IPC_FD_LINK:
-        return f.domain == AF_UNIX && f.type == SOCK_SEQPACKET && !f.listening;
+        return f.domain == AF_UNIX && f.type == SOCK_SEQPACKET && f.connected;
     case IPC_FD_UNIX_LISTENER:
         return f.domain == AF_UNIX && f.type == SOCK_STREAM && f.listening;
     case IPC_FD_BY_PROTOCOL:

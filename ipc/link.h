@@ -2,7 +2,11 @@
  *
  * Sending never blocks: what the socket does not take waits in a bounded queue (with its descriptors,
  * duplicated); past the bound ipc_send() answers NX_EAGAIN and nothing is sent. A message that fails
- * validation, and end of file, end the link: `on_close` is called once, and no message follows. */
+ * validation, and end of file, end the link: `on_close` is called once, and no message follows. What the
+ * other side sent before it ended is handed over first.
+ *
+ * A message whose descriptors this process has no room for (RLIMIT_NOFILE) is dropped with a warning; from
+ * the parent, it ends the link instead. */
 #ifndef NEXD_IPC_LINK_H
 #define NEXD_IPC_LINK_H
 
@@ -18,7 +22,8 @@ struct ipc_link_ops {
     /* The link is dead. err: NX_ECLOSED (end of file), NX_EPROTO (`why` names message and field) or NX_ESYS.
      * The callee should call ipc_link_free(), now or later. */
     void (*on_close)(struct ipc_link *link, int err, const char *why, void *arg);
-    /* The queue has room again after an NX_EAGAIN. May be NULL. */
+    /* The queue has room again after an NX_EAGAIN; every NX_EAGAIN is followed by it or by on_close. May be
+     * NULL. */
     void (*on_writable)(struct ipc_link *link, void *arg);
 };
 
@@ -33,9 +38,10 @@ enum ipc_role ipc_link_peer(const struct ipc_link *link);
 uint32_t ipc_link_generation(const struct ipc_link *link);
 
 /* Sends one message; `body` is the struct of that type. Descriptors in it stay the caller's (they are
- * duplicated by the kernel on sending, or by the queue). NX_OK (sent or queued), NX_EAGAIN (queue full),
- * NX_ECLOSED, or NX_EINVAL / NX_ERANGE (the body breaks its declaration: logged, a bug). `link` may be NULL:
- * NX_ECLOSED. */
+ * duplicated by the kernel on sending, or by the queue). NX_OK (sent or queued), NX_EAGAIN (queue full,
+ * or no memory or descriptor number for what would wait in it), NX_ECLOSED (on_close follows, or has been),
+ * or NX_EINVAL / NX_ERANGE (the body breaks its declaration, or has a descriptor that is not open: logged, a
+ * bug). `link` may be NULL: NX_ECLOSED. */
 int ipc_send(struct ipc_link *link, enum ipc_type type, uint32_t request, const void *body);
 /* A fresh non-zero request id. */
 uint32_t ipc_next_request(struct ipc_link *link);
@@ -44,8 +50,8 @@ uint32_t ipc_next_request(struct ipc_link *link);
 void ipc_link_hold(struct ipc_link *link, bool hold);
 /* Messages waiting in the queue. */
 size_t ipc_link_queued(const struct ipc_link *link);
-/* Tries, blocking up to `timeout_ms` in poll(2), to send what is queued; only for the last words before exit.
- */
+/* Tries, blocking up to `timeout_ms` in all, to send what is queued; only for the last words before exit.
+ * NX_OK: all is sent. NX_ECLOSED; NX_ETIMEDOUT. */
 int ipc_link_flush(struct ipc_link *link, int timeout_ms);
 
 /* A connected pair of link sockets, close-on-exec. NX_ESYS on failure. */

@@ -1,7 +1,7 @@
 /* The one table of messages between the processes.
  *
  * A message is declared once, below; from the declaration follow its C struct, the encoder, the validating
- * decoder, the debug printer and the list of who may send it to whom (ipc/codec.c). To add a message: add a
+ * decoder, the debug printer and the list of who may send it to whom. To add a message: add a
  * line to IPC_MESSAGES and an IPC_FIELDS_… list. To change one: raise IPC_VERSION.
  *
  * On the wire (host byte order: both ends are one machine, one build): struct ipc_header, then the fields in
@@ -17,9 +17,10 @@
  *   SOCK            struct netsock; a = 1: may be absent; port 1..65535 otherwise
  *   PREFIXES        up to a prefixes, each with bits beyond its length zero
  *   ADDRS           up to a addresses, none absent
- *   NAME            host name or address text as a rule or configuration has it: printable ASCII, no blanks,
- * at most 253 bytes; a = 1: may be empty TEXT            up to a bytes of UTF-8 without control characters FD
- * a descriptor of kind a (enum ipc_fd_kind); b = 1: may be absent (-1)
+ *   NAME            printable ASCII without blanks, at most 253 bytes: a host name or address; a = 1: may be
+ *                   empty
+ *   TEXT            up to a bytes of UTF-8 without control characters
+ *   FD              a descriptor of kind a (enum ipc_fd_kind); b = 1: may be absent (-1)
  */
 #ifndef NEXD_IPC_MESSAGES_H
 #define NEXD_IPC_MESSAGES_H
@@ -40,7 +41,7 @@ enum {
 
 enum ipc_role { IPC_PARENT = 1, IPC_TUNNELD, IPC_PROXYD, IPC_CTLD };
 enum ipc_fd_kind {
-    IPC_FD_TCP_CONNECTED = 1, /* SOCK_STREAM, IPv4/IPv6, has a peer */
+    IPC_FD_TCP_CONNECTED = 1, /* SOCK_STREAM, IPv4/IPv6, has a peer, or had one (reset since) */
     IPC_FD_TCP_LISTENER,      /* SOCK_STREAM, IPv4/IPv6, SO_ACCEPTCONN */
     IPC_FD_UDP_BOUND,         /* SOCK_DGRAM, IPv4/IPv6, bound, no peer */
     IPC_FD_UDP_CONNECTED,     /* SOCK_DGRAM, IPv4/IPv6, has a peer */

@@ -76,8 +76,10 @@ static void add_value(struct line *line, const struct ipc_field *field, const vo
         add_list(line, field, value);
         break;
     case IPC_KIND_NAME:
+        add(line, "\"%.*s\"", IPC_NAME_MAX, (const char *)value);
+        break;
     case IPC_KIND_TEXT:
-        add(line, "\"%s\"", (const char *)value);
+        add(line, "\"%.*s\"", (int)field->a, (const char *)value);
         break;
     case IPC_KIND_FD:
         add(line, *(const int *)value >= 0 ? "<descriptor>" : "<none>");

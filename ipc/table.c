@@ -15,6 +15,29 @@
     }
 IPC_MESSAGES(IPC_ROWS)
 
+/* Each message fits, whatever its fields hold: IPC_FDS_MAX descriptors, IPC_BODY_MAX bytes. */
+#define IPC_BYTES_U8(a)              1
+#define IPC_BYTES_U16(a)             2
+#define IPC_BYTES_U32(a)             4
+#define IPC_BYTES_U64(a)             8
+#define IPC_BYTES_BOOL(a)            1
+#define IPC_BYTES_ENUM(a)            1
+#define IPC_BYTES_KEY(a)             32
+#define IPC_BYTES_SECRET(a)          32
+#define IPC_BYTES_ADDR(a)            17
+#define IPC_BYTES_SOCK(a)            23
+#define IPC_BYTES_PREFIXES(a)        (2 + 18 * (a))
+#define IPC_BYTES_ADDRS(a)           (2 + 17 * (a))
+#define IPC_BYTES_NAME(a)            (2 + IPC_NAME_MAX)
+#define IPC_BYTES_TEXT(a)            (2 + (a))
+#define IPC_BYTES_FD(a)              1
+#define IPC_ADD_BYTES(kind, n, a, b) +IPC_BYTES_##kind(a)
+#define IPC_ADD_FDS(kind, n, a, b)   +(IPC_KIND_##kind == IPC_KIND_FD)
+#define IPC_ASSERT(NAME, lower, n, w)                                                                        \
+    _Static_assert(0 IPC_FIELDS_##NAME(IPC_ADD_BYTES) <= IPC_BODY_MAX, #NAME " is too long");                \
+    _Static_assert(0 IPC_FIELDS_##NAME(IPC_ADD_FDS) <= IPC_FDS_MAX, #NAME " has too many descriptors");
+IPC_MESSAGES(IPC_ASSERT)
+
 #define IPC_DECLARATION(NAME, lower, n, w)                                                                   \
     {.type = IPC_MSG_##NAME,                                                                                 \
      .name = #NAME,                                                                                          \
