@@ -19,6 +19,7 @@ struct child {
     void *arg;
     struct event_base *base;
     struct ipc_link *links[IPC_CTLD + 1]; /* by role */
+    uint32_t generations[IPC_CTLD + 1];   /* of siblings' links: the latest one heard of, dead or alive */
     struct event grace;
     int status;
     bool leaving;
@@ -59,12 +60,11 @@ static void sibling_down(struct child *child, enum ipc_role peer)
 static void link_replace(struct child *child, struct ipc_message *message)
 {
     enum ipc_role peer = (enum ipc_role)message->body.sibling.peer;
-    struct ipc_link *old = child->links[peer];
-    if (peer == child->ops->role ||
-        (old != NULL && message->body.sibling.generation <= ipc_link_generation(old))) {
+    if (peer == child->ops->role || message->body.sibling.generation <= child->generations[peer]) {
         log_warn("ignored a link to %s of an older generation", ipc_role_name(peer));
         return;
     }
+    child->generations[peer] = message->body.sibling.generation;
     sibling_down(child, peer);
     int fd = message->body.sibling.fd;
     message->body.sibling.fd = -1;
@@ -74,6 +74,15 @@ static void link_replace(struct child *child, struct ipc_message *message)
         log_error("no memory for the link to %s", ipc_role_name(peer));
     else if (child->ops->on_link_up != NULL)
         child->ops->on_link_up(child, peer, child->links[peer], child->arg);
+}
+
+/* The sibling that had this link is dead, so older ones are too; a newer one may have come already. */
+static void link_down(struct child *child, const struct ipc_link_down *down)
+{
+    if (down->generation < child->generations[down->peer])
+        return;
+    child->generations[down->peer] = down->generation;
+    sibling_down(child, (enum ipc_role)down->peer);
 }
 
 static void on_grace_over(evutil_socket_t fd, short what, void *arg)
@@ -98,12 +107,9 @@ static void parent_message(struct child *child, struct ipc_link *link, struct ip
     case IPC_MSG_LINK:
         link_replace(child, message);
         break;
-    case IPC_MSG_LINK_DOWN: {
-        struct ipc_link *old = child->links[message->body.link_down.peer];
-        if (old != NULL && ipc_link_generation(old) == message->body.link_down.generation)
-            sibling_down(child, (enum ipc_role)message->body.link_down.peer);
+    case IPC_MSG_LINK_DOWN:
+        link_down(child, &message->body.link_down);
         break;
-    }
     case IPC_MSG_LOG_LEVEL:
         log_set_level((enum log_level)message->body.log_level.level);
         break;
@@ -241,11 +247,14 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
     struct ipc_hello hello = {.version = IPC_VERSION, .role = (uint8_t)ops->role, .pid = (uint32_t)getpid()};
     (void)sandbox_enter(ops->sandbox, mode);
 
-    child.status = 0;
-    if (ipc_send(child.links[IPC_PARENT], IPC_MSG_HELLO, 0, &hello) != NX_OK)
+    if (!child.leaving) /* set-up may have ended it */
+        child.status = 0;
+    if (ipc_send(child.links[IPC_PARENT], IPC_MSG_HELLO, 0, &hello) != NX_OK) {
+        log_error("descriptor %d leads to no parent: this program is started by nexd", CHILD_PARENT_FD);
         child.status = 1;
-    else
+    } else {
         loop_run(&child);
+    }
     (void)ipc_link_flush(child.links[IPC_PARENT], LAST_WORDS_MS);
 out:
     if (set_up && ops->teardown != NULL)
