@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 from .waiting import background
 
@@ -56,6 +57,28 @@ def reset(connection):
     """Closes so that the other side sees a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def expect_reset(connection, seconds=5):
+    """Reads, perhaps some bytes, until the reset that must come."""
+    connection.settimeout(seconds)
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionResetError:
+        return
+    raise AssertionError("closed in order where a reset was due")
+
+
+def expect_reset_of_client(host, address, port, seconds=5):
+    """Connects where a reset must follow, be it at once or before the connection is even seen as made; returns how long it took."""
+    begun = time.monotonic()
+    try:
+        with tcp_connect(host, address, port, seconds) as client:
+            expect_reset(client, seconds)
+    except ConnectionResetError:
+        pass
+    return time.monotonic() - begun
 
 
 def send_pattern(connection, size, progress=None):
