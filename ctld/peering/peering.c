@@ -181,7 +181,7 @@ static void choose(struct peering *peering, struct entry *entry, const struct en
     const struct method_facts facts = {.self = &peering->self,
                                        .peer = &entry->member,
                                        .relay_exists = relay != NULL,
-                                       .relay_healthy = relay != entry && relay_healthy(relay, now_ns)};
+                                       .relay_healthy = relay_healthy(relay, now_ns)};
     const enum method before = entry->path.method;
     path_choose(&entry->path, &facts, now_ns);
     if (entry->path.method != before)
