@@ -259,6 +259,26 @@ START_TEST(table_is_sound)
 }
 END_TEST
 
+/* The room's README lists each message with its ways. */
+START_TEST(listed)
+{
+    static const char letters[] = "NTXC";
+    char row[128], line[512];
+    int at = snprintf(row, sizeof row, "| %s |", ipc_table[_i].name);
+    for (unsigned way = 0; way < 16; way++)
+        if (ipc_table[_i].ways & 1u << way)
+            at += snprintf(row + at, sizeof row - (size_t)at, " %c%c", letters[way / 4], letters[way % 4]);
+    snprintf(row + at, sizeof row - (size_t)at, " | ");
+    FILE *readme = fopen(IPC_README, "r");
+    ck_assert_ptr_nonnull(readme);
+    bool found = false;
+    while (!found && fgets(line, sizeof line, readme) != NULL)
+        found = strncmp(line, row, strlen(row)) == 0;
+    fclose(readme);
+    ck_assert_msg(found, "ipc/README.md has no row that begins with \"%s\"", row);
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
     int count = (int)ipc_table_count;
@@ -270,6 +290,7 @@ static void fill(TCase *tcase)
     tcase_add_loop_test(tcase, printer, 0, count);
     tcase_add_loop_test(tcase, printer_hides_secrets, 0, count);
     tcase_add_loop_test(tcase, release_closes_and_wipes, 0, count);
+    tcase_add_loop_test(tcase, listed, 0, count);
     tcase_add_test(tcase, no_such_message);
     tcase_add_test(tcase, table_is_sound);
 }
