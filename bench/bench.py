@@ -20,13 +20,14 @@ BUILD = pathlib.Path(os.environ.get("NEXD_BUILD", HERE.parent / "build" / "relea
 MEASURES = ("idle", "latency", "connections", "bulk")
 
 
-def one_round(peer, measures, chosen):
-    """Every chosen measure of one program, from a fresh start."""
-    figures = {}
+def one_round(peer, measures, chosen, quiet_limit_s):
+    """Every chosen measure of one program, from a fresh start, each when the machine is quiet."""
+    figures = {"foreign_before_pct": {}}
     peer.start()
     try:
         measures.ready(peer)
         for name in chosen:
+            figures["foreign_before_pct"][name] = account.wait_quiet(quiet_limit_s)
             try:
                 figures.update(getattr(measures, name)(peer))
             except Failed as error:
@@ -72,7 +73,7 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=5, help="length of each measure (default: 5)")
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES)
     parser.add_argument("--quiet-limit", type=float, default=30, metavar="S",
-                        help="how long to wait for other processes to leave the machine alone before each round")
+                        help="how long to wait for other processes to leave the machine alone before each measure")
     parser.add_argument("--json", type=pathlib.Path, help="write the results here")
     parser.add_argument("--markdown", type=pathlib.Path, help="write the table here (it is printed in any case)")
     return parser.parse_args()
@@ -100,13 +101,11 @@ def main():
             results["rounds"][name] = []
         for number in range(args.repeats):
             for peer in peers:
-                quiet = account.wait_quiet(args.quiet_limit)
-                print(f"round {number + 1} of {args.repeats}: {peer.name} (others use {quiet} % of the machine)",
-                      file=sys.stderr, flush=True)
-                figures = one_round(peer, measures, args.measures)
+                print(f"round {number + 1} of {args.repeats}: {peer.name}", file=sys.stderr, flush=True)
+                figures = one_round(peer, measures, args.measures, args.quiet_limit)
                 for error in figures.get("errors", []):
                     print(f"  {error}", file=sys.stderr, flush=True)
-                results["rounds"][peer.name].append({"foreign_before_pct": quiet, **figures})
+                results["rounds"][peer.name].append(figures)
     finally:
         for peer in peers:
             peer.forget()

@@ -9,7 +9,6 @@ import ctypes
 import os
 import socket
 import subprocess
-import threading
 
 from . import waiting
 
