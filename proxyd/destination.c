@@ -1,6 +1,8 @@
 /* Destinations of egress rules are inside the mesh: proxyd cannot try them, only name them. Addresses are
- * used as they are. Names are those of the host's resolver; names of mesh devices, which ctld knows, will be
- * asked for in destination_lookup(), the one place that turns an egress host into addresses.
+ * used as they are. A name is that of a mesh device if ctld has told of one, and otherwise the host's
+ * resolver's; destination_lookup() is the one place that turns an egress host into addresses. Devices are
+ * asked about for every flow, so that the flows that begin after a device's address has changed go to the new
+ * one.
  *
  * One address of a name is used, IPv4 first: every device of a mesh has one, while IPv6 is optional. */
 #include "proxyd/destination.h"
@@ -24,6 +26,15 @@ struct destination_wait {
 static int destination_lookup(struct destination_wait *wait, const struct rule_entry *entry,
                               struct resolver_answer *answer, resolver_fn fn)
 {
+    const struct mesh_names *const names = wait->chooser->names;
+    _Static_assert((int)MESH_ADDRS_MAX <= (int)RESOLVER_ADDRS_MAX, "a device's addresses fit into an answer");
+    if (names) {
+        answer->count = mesh_names_find(names, entry->rule.host, answer->addrs);
+        answer->err = NX_OK;
+        answer->ttl_s = 0;
+        if (answer->count > 0)
+            return NX_OK;
+    }
     return resolver_lookup(wait->chooser->resolver, entry->rule.host, answer, fn, wait, &wait->resolving);
 }
 

@@ -1,7 +1,8 @@
 /* proxyd: the process that owns the host's side of every flow until it is handed to tunneld.
  *
- * The parent says which rules there are; tunneld asks for connections and destinations, ctld for names. Each
- * request is answered once, with its id. Nothing here blocks. */
+ * The parent says which rules there are; tunneld asks for connections and destinations, ctld for names, and
+ * says which names the mesh's devices have. Each request is answered once, with its id. Nothing here blocks.
+ */
 #include "child/child.h"
 #include "common/err.h"
 #include "common/fd.h"
@@ -21,6 +22,7 @@ enum { FILES_MAX = 65536 };
 struct proxyd {
     const char *name_servers; /* --name-servers=, or NULL */
     struct rule_table rules;
+    struct mesh_names mesh_names;
     struct resolver *resolver;
     struct destination_chooser chooser;
     struct connector *connector;
@@ -45,7 +47,8 @@ static int on_setup(struct child *child, void *arg)
     proxyd->resolver = resolver_new(base, &config);
     if (!proxyd->resolver)
         return -1;
-    proxyd->chooser = (struct destination_chooser){.resolver = proxyd->resolver, .rules = &proxyd->rules};
+    proxyd->chooser = (struct destination_chooser){
+        .resolver = proxyd->resolver, .rules = &proxyd->rules, .names = &proxyd->mesh_names};
     if (outbox_init(&proxyd->parent, base, NULL, NULL) != NX_OK ||
         outbox_init(&proxyd->tunneld, base, on_tunneld_ready, proxyd) != NX_OK ||
         outbox_init(&proxyd->ctld, base, NULL, NULL) != NX_OK)
@@ -80,6 +83,7 @@ static void on_teardown(struct child *child, void *arg)
     outbox_destroy(&proxyd->tunneld);
     outbox_destroy(&proxyd->ctld);
     resolver_free(proxyd->resolver);
+    mesh_names_destroy(&proxyd->mesh_names);
     rule_table_destroy(&proxyd->rules);
 }
 
@@ -202,6 +206,33 @@ static void on_tunneld_message(struct proxyd *proxyd, const struct ipc_message *
     }
 }
 
+static void on_mesh_name(struct proxyd *proxyd, const struct ipc_mesh_name *message)
+{
+    static struct log_ratelimit limit = {.per_second = 1, .burst = 5};
+    const int err =
+        mesh_names_set(&proxyd->mesh_names, message->name, message->addresses.item, message->addresses.count);
+    if (err != NX_OK && log_ratelimit_ok(&limit))
+        log_warn("the mesh device \"%s\" is not known by its name: %s", message->name, nx_strerror(err));
+}
+
+static void on_ctld_message(struct proxyd *proxyd, const struct ipc_message *message)
+{
+    switch (message->header.type) {
+    case IPC_MSG_RESOLVE:
+        query_resolve(&proxyd->ctld_queries, proxyd->resolver, message->header.request,
+                      &message->body.resolve);
+        break;
+    case IPC_MSG_MESH_SYNC:
+        mesh_names_sync(&proxyd->mesh_names, message->body.mesh_sync.begin);
+        break;
+    case IPC_MSG_MESH_NAME:
+        on_mesh_name(proxyd, &message->body.mesh_name);
+        break;
+    default:
+        break;
+    }
+}
+
 static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link,
                        struct ipc_message *message, void *arg)
 {
@@ -211,9 +242,8 @@ static void on_message(struct child *child, enum ipc_role from, struct ipc_link 
         on_parent_message(proxyd, message);
     else if (from == IPC_TUNNELD)
         on_tunneld_message(proxyd, message);
-    else if (message->header.type == IPC_MSG_RESOLVE)
-        query_resolve(&proxyd->ctld_queries, proxyd->resolver, message->header.request,
-                      &message->body.resolve);
+    else
+        on_ctld_message(proxyd, message);
 }
 
 static void on_link_up(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
