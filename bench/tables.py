@@ -47,11 +47,10 @@ def cell(rounds, path, factor, decimals):
     return f"{text[0]} ({text[1]}..{text[2]})" if len(values) > 1 else text[0]
 
 
-def noise(results):
-    """The largest share of the machine that other processes had during any measure, in percent."""
-    shares = [figures["foreign_pct"] for rounds in results["rounds"].values() for each in rounds
-              for figures in each.values() if isinstance(figures, dict) and "foreign_pct" in figures]
-    return max(shares, default=0)
+def noise(rounds):
+    """The largest share of the machine that other processes had during any measure of some rounds, in percent."""
+    return max((figures["foreign_pct"] for each in rounds for figures in each.values()
+                if isinstance(figures, dict) and "foreign_pct" in figures), default=0)
 
 
 def markdown(results):
@@ -60,7 +59,7 @@ def markdown(results):
     lines = [f"{results['date']} · {machine['cpu']}, {machine['processors']} processors · Linux {machine['kernel']} · "
              f"{machine['system']} · nexd {results['version']} · {results['place']}",
              f"`{results['command']}` · median (least..most) of {max(map(len, rounds.values()))} rounds of {results['seconds']} s "
-             f"· others used at most {noise(results):.0f} % of the machine", "",
+             f"· others used at most {max(map(noise, rounds.values())):.0f} % of the machine", "",
              "| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for title, path, factor, decimals in ROWS:
         cells = [cell(each, path, factor, decimals) for each in rounds.values()]
