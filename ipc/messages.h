@@ -104,6 +104,7 @@ enum ipc_outcome {
     M(LISTENER_KEEP, listener_keep, 22, IPC_X_P | IPC_P_X)                                                   \
     M(UDP_KEEP, udp_keep, 23, IPC_X_P | IPC_P_X)                                                             \
     M(TUNNEL_BIND, tunnel_bind, 24, IPC_P_X)                                                                 \
+    M(RULE_REQUEST, rule_request, 26, IPC_C_P)                                                               \
     M(TUNNEL_BOUND, tunnel_bound, 25, IPC_X_P)                                                               \
     M(EGRESS_TCP, egress_tcp, 30, IPC_X_T)                                                                   \
     M(EGRESS_UDP, egress_udp, 31, IPC_X_T)                                                                   \
@@ -197,6 +198,15 @@ enum ipc_outcome {
 #define IPC_FIELDS_RULE_REMOVE(F)                                                                            \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
     F(BOOL, kill_flows, 0, 0)
+/* An operator's wish, at run time: this rule is to be added, or removed. Answered by RESULT once it is in
+ * force and will survive a restart (removed: once no new flow uses it), or with the reason why not. */
+#define IPC_FIELDS_RULE_REQUEST(F)                                                                           \
+    F(BOOL, remove, 0, 0)                                                                                    \
+    F(ENUM, direction, 1, 2)                                                                                 \
+    F(ENUM, protocol, 1, 2)                                                                                  \
+    F(U16, listen_port, 1, 65535)                                                                            \
+    F(NAME, host, 0, 0)                                                                                      \
+    F(U16, dest_port, 1, 65535)
 /* proxyd → parent: keep a duplicate of this egress TCP listener. parent → restarted proxyd: here it is again
  * (before the RULE_ADDs that use it). */
 #define IPC_FIELDS_LISTENER_KEEP(F)                                                                          \

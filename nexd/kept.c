@@ -56,6 +56,18 @@ int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, int 
     return NX_OK;
 }
 
+void kept_drop(struct kept *kept, enum rule_protocol protocol, uint16_t port)
+{
+    for (size_t i = 0; i < kept->count; i++) {
+        struct kept_socket *socket = &kept->sockets[i];
+        if (socket->protocol != protocol || socket->port != port)
+            continue;
+        fd_close(&socket->fd);
+        *socket = kept->sockets[--kept->count];
+        return;
+    }
+}
+
 int kept_put_tunnel(struct kept *kept, uint16_t port, int *udp4, int *udp6)
 {
     if (kept->tunnel4 >= 0)

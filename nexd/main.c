@@ -83,12 +83,31 @@ static int control_open(const struct options *options, struct control_socket *ou
     return err;
 }
 
+/* What was stored by an earlier run. A state folder that was asked for, or that holds something, must be fit
+ * for use, since rules would be missing without it. At the default place it is a convenience as the control
+ * socket is: without it there are no changes of rules at run time, and who asks for one is told why. */
+static int stored_open(const struct options *options, struct state **out, char *error)
+{
+    char path[PATH_MAX + 16];
+    int err = state_open(options->state_dir, &state_sys_default, out, error);
+    if (err == NX_OK)
+        return NX_OK;
+    snprintf(path, sizeof path, "%s/state.json", options->state_dir);
+    if (options->state_dir_given || access(path, F_OK) == 0 || (err != NX_EEXIST && err != NX_ESYS)) {
+        log_error("%s", error);
+        return err;
+    }
+    log_info("proxy rules cannot be changed at run time: %s", error);
+    return NX_OK;
+}
+
 /* With everything in hand: until the end. */
 static int proxy_run(const struct options *options, struct wgconf *conf)
 {
     int status = EXIT_FAILURE;
     struct control_socket control = {.fd = -1};
     struct notify notify;
+    char state_error[STATE_ERROR_MAX] = "";
     struct parent_config config = {.rules = options->rules,
                                    .rule_count = options->rule_count,
                                    .wgconf = conf,
@@ -97,10 +116,13 @@ static int proxy_run(const struct options *options, struct wgconf *conf)
                                    .sandbox_mode = options->sandbox,
                                    .sandbox = &sandbox};
     notify_open(&notify);
-    if (options->rule_count > PARENT_RULES_MAX) {
-        log_error("more than %d rules", PARENT_RULES_MAX);
+    if (options->rule_count > RULEBOOK_RULES_MAX) {
+        log_error("more than %d rules", RULEBOOK_RULES_MAX);
         goto out;
     }
+    if (stored_open(options, &config.state, state_error))
+        goto out;
+    config.state_missing = config.state ? NULL : state_error;
     if (control_open(options, &control))
         goto out;
     if (vault_take(conf, &config.vault)) {
@@ -110,6 +132,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf)
     status = parent_run(&config);
 out:
     vault_free(config.vault);
+    state_close(config.state);
     control_socket_close(&control);
     notify_close(&notify);
     return status;

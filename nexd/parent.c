@@ -73,7 +73,7 @@ static int child_start(struct parent_child *child)
     child->pid = pid;
     uint32_t generation = parent->supervisor.children[child->role - IPC_TUNNELD].starts;
     child->link = ipc_link_new(parent->base, fds[0], IPC_PARENT, child->role, generation,
-                               provision_messages_max(config), &link_ops, child);
+                               provision_messages_max(parent), &link_ops, child);
     if (!child->link) /* end of file ends the process */
         log_error("%s: out of memory for its link", child->name);
     return NX_OK;
@@ -103,6 +103,7 @@ static void child_ended(struct parent_child *child, int status)
     uint64_t now_ns = clock_now_ns();
     readiness_child_gone(&parent->readiness, child->role);
     supervisor_exited(supervisor, child->role, now_ns);
+    rule_change_child_gone(&parent->rule_change, child->role, now_ns);
     if (supervisor_state_of(supervisor, child->role) == SUPERVISOR_BACKOFF)
         child_log_end(child, status, supervisor_restart_delay_ms(supervisor, child->role, now_ns));
     else if (supervisor->stopping && !was_stopping)
@@ -176,6 +177,8 @@ static void act(struct parent *parent, const struct supervisor_action *action)
 static void timer_set(struct parent *parent)
 {
     uint64_t next_ns = supervisor_next_ns(&parent->supervisor), now_ns = clock_now_ns();
+    uint64_t change_ns = rule_change_next_ns(&parent->rule_change);
+    next_ns = change_ns < next_ns ? change_ns : next_ns;
     if (next_ns == UINT64_MAX) {
         event_del(parent->timer);
         return;
@@ -204,6 +207,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct parent *parent = arg;
     supervisor_run(&parent->supervisor, clock_now_ns());
+    rule_change_run(&parent->rule_change, clock_now_ns());
     parent_settle(parent);
 }
 
@@ -287,7 +291,9 @@ static int parent_open(struct parent *parent, const struct parent_config *config
     int err = children_find(parent);
     if (err)
         return err;
-    err = readiness_init(&parent->readiness, config->rule_count);
+    err = rules_open(parent);
+    if (!err)
+        err = readiness_init(&parent->readiness, parent->rules.count);
     if (!err)
         err = events_open(parent);
     if (err)
@@ -309,6 +315,7 @@ static void parent_close(struct parent *parent)
     if (parent->base)
         event_base_free(parent->base);
     readiness_free(&parent->readiness);
+    rulebook_free(&parent->rules);
     kept_free(&parent->kept);
 }
 

@@ -11,6 +11,8 @@
 #include "nexd/kept.h"
 #include "nexd/notify.h"
 #include "nexd/readiness.h"
+#include "nexd/rule_change.h"
+#include "nexd/state/state.h"
 #include "nexd/supervisor.h"
 #include "nexd/vault.h"
 #include "sandbox/sandbox.h"
@@ -26,9 +28,8 @@ enum {
     PARENT_ECHO_MS = 100,
 };
 
-/* Request ids on the parent's links. A RULE_ADD carries the rule's id, which is its index + 1. */
+/* Request ids on the parent's links, beside those of rule_change.h. */
 enum parent_request {
-    PARENT_RULES_MAX = 0x00ffffff,
     PARENT_REQUEST_BIND = 0x01000000,
     PARENT_REQUEST_PEERS,
 };
@@ -36,9 +37,11 @@ enum parent_request {
 /* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run().
  */
 struct parent_config {
-    const struct rule *rules;
+    const struct rule *rules; /* of the command line */
     size_t rule_count;
-    struct wgconf *wgconf; /* its secrets already moved into `vault` */
+    struct state *state;       /* NULL: rules cannot be changed at run time, … */
+    const char *state_missing; /* … for this reason, which then is not NULL */
+    struct wgconf *wgconf;     /* its secrets already moved into `vault` */
     struct vault *vault;
     const struct control_socket *control; /* fd -1 = none */
     const struct notify *notify;
@@ -67,6 +70,8 @@ struct parent {
     struct parent_child children[SUPERVISOR_CHILDREN];
     struct kept kept;
     struct readiness readiness;
+    struct rulebook rules;
+    struct rule_change rule_change;
     bool draining;
     uint64_t stop_ns; /* of the first stop signal, 0 = none yet */
 };
@@ -89,10 +94,15 @@ void parent_misbehaved(struct parent_child *child, const char *why);
 /* provision.c: all messages that a child is configured with, in order. The number of them is what its link
  * must be able to queue. */
 void provision_child(struct parent_child *child);
-size_t provision_messages_max(const struct parent_config *config);
+size_t provision_messages_max(const struct parent *parent);
 /* Joins two children by a new link. */
 void provision_link(struct parent *parent, enum ipc_role a, enum ipc_role b, uint32_t generation);
 void provision_link_down(struct parent *parent, enum ipc_role to, enum ipc_role peer, uint32_t generation);
+
+/* rules.c: fills the rulebook with the rules of the start. NX_ENOMEM. */
+int rules_open(struct parent *parent);
+/* A child's answer to a RULE_ADD or RULE_REMOVE. */
+void rules_result(struct parent_child *child, uint32_t request, const struct ipc_result *result);
 
 /* reports.c: one message from a child. */
 void report_message(struct ipc_link *link, struct ipc_message *message, void *child);

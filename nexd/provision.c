@@ -9,6 +9,7 @@
  * up. */
 #include "nexd/parent.h"
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -17,11 +18,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PROVISION_FIXED_MAX = 64 }; /* messages that do not grow with the configuration */
+/* Messages that do not grow with the configuration, and changes of rules on their way. */
+enum { PROVISION_FIXED_MAX = 64 + 2 * RULE_CHANGE_QUEUE_MAX };
 
-size_t provision_messages_max(const struct parent_config *config)
+size_t provision_messages_max(const struct parent *parent)
 {
-    size_t messages = PROVISION_FIXED_MAX + 2 * config->rule_count + vault_preshared_count(config->vault);
+    const struct parent_config *config = parent->config;
+    size_t messages = PROVISION_FIXED_MAX + 2 * parent->rules.count + vault_preshared_count(config->vault);
     for (size_t i = 0; i < config->wgconf->peer_count; i++)
         messages += 1 + config->wgconf->peers[i].allowed_count / IPC_PREFIXES_MAX;
     return messages;
@@ -35,17 +38,16 @@ static void send_one(struct parent_child *child, int *err, enum ipc_type type, u
         *err = ipc_send(child->link, type, request, body);
 }
 
+/* Not those that are going; ctld is told of none that is not promised yet. */
 static void send_rules(struct parent_child *child, int *err)
 {
-    const struct parent_config *config = child->parent->config;
-    for (size_t i = 0; i < config->rule_count; i++) {
-        const struct rule *rule = &config->rules[i];
-        struct ipc_rule_add add = {.rule_id = (uint32_t)(i + 1),
-                                   .direction = (uint8_t)rule->direction,
-                                   .protocol = (uint8_t)rule->protocol,
-                                   .listen_port = rule->listen_port,
-                                   .dest_port = rule->dest_port};
-        memcpy(add.host, rule->host, sizeof rule->host);
+    const struct rulebook *book = &child->parent->rules;
+    for (size_t i = 0; i < book->count; i++) {
+        const struct rulebook_entry *entry = &book->entries[i];
+        if (entry->state == RULEBOOK_GOING || (child->role == IPC_CTLD && entry->state == RULEBOOK_COMING))
+            continue;
+        struct ipc_rule_add add;
+        rule_change_add_fill(entry, &add);
         send_one(child, err, IPC_MSG_RULE_ADD, add.rule_id, &add);
     }
 }
@@ -147,6 +149,8 @@ void provision_child(struct parent_child *child)
     /* NX_ECLOSED: it died meanwhile, which its exit will tell. */
     if (err && err != NX_ECLOSED)
         parent_misbehaved(child, nx_strerror(err));
+    else
+        rule_change_child_up(&child->parent->rule_change, child->role, clock_now_ns());
 }
 
 static void send_link(struct parent *parent, enum ipc_role to, enum ipc_role peer, uint32_t generation,

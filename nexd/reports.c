@@ -23,43 +23,18 @@ static void ready_check(struct parent *parent)
 {
     if (!readiness_check(&parent->readiness))
         return;
-    log_info("ready: UDP port %u, %zu rules, %zu peers", parent->kept.tunnel_port, parent->config->rule_count,
+    log_info("ready: UDP port %u, %zu rules, %zu peers", parent->kept.tunnel_port, parent->rules.count,
              parent->config->wgconf->peer_count);
     notify_send(parent->config->notify, "READY=1\nSTATUS=Running");
-}
-
-/* A rule that cannot be had is the end at start-up, when its operator is there to see; later it is reported
- * and the rest goes on. */
-static void rule_failed(struct parent_child *child, const struct rule *rule, const struct ipc_result *result)
-{
-    char text[RULE_TEXT_MAX];
-    rule_format(rule, text);
-    if (strstr(result->text, text)) /* it says already which rule it is about */
-        log_error("%s", result->text);
-    else
-        log_error("%s rule %s: %s port %u: %s", rule_direction_name(rule->direction), text,
-                  rule_protocol_name(rule->protocol), rule->listen_port,
-                  result->text[0] ? result->text : "refused without a reason");
-    if (!child->parent->readiness.reached)
-        parent_fail(child->parent);
-}
-
-static void rule_result(struct parent_child *child, uint32_t rule_id, const struct ipc_result *result)
-{
-    struct parent *parent = child->parent;
-    const struct rule *rule = &parent->config->rules[rule_id - 1];
-    if (result->result != IPC_OK)
-        rule_failed(child, rule, result);
-    else if (child->role == IPC_PROXYD)
-        readiness_rule_bound(&parent->readiness, rule_id - 1);
+    rule_change_open(&parent->rule_change, clock_now_ns());
 }
 
 static void result(struct parent_child *child, uint32_t request, const struct ipc_result *message)
 {
     struct parent *parent = child->parent;
     bool ok = message->result == IPC_OK;
-    if (request >= 1 && request <= parent->config->rule_count) {
-        rule_result(child, request, message);
+    if ((request >= 1 && request <= RULEBOOK_ID_MAX) || request & RULE_CHANGE_REMOVE) {
+        rules_result(child, request, message);
     } else if (request == PARENT_REQUEST_BIND && child->role == IPC_PROXYD && !ok) {
         log_error("%s", message->text[0] ? message->text : "tunnel (UDP): its port cannot be had");
         parent_fail(parent);
@@ -76,22 +51,15 @@ static void result(struct parent_child *child, uint32_t request, const struct ip
 }
 
 /* A socket is kept only for a port that an egress rule names. */
-static bool egress_port_known(const struct parent_config *config, enum rule_protocol protocol, uint16_t port)
-{
-    for (size_t i = 0; i < config->rule_count; i++) {
-        const struct rule *rule = &config->rules[i];
-        if (rule->direction == RULE_EGRESS && rule->protocol == protocol && rule->listen_port == port)
-            return true;
-    }
-    return false;
-}
-
 static void keep(struct parent_child *child, enum rule_protocol protocol, uint16_t port, int *fd)
 {
-    if (!egress_port_known(child->parent->config, protocol, port)) {
+    const struct rulebook *book = &child->parent->rules;
+    if (!rulebook_has_listener(book, RULE_EGRESS, protocol, port, true)) {
         parent_misbehaved(child, "socket of a port that no rule names");
         return;
     }
+    if (!rulebook_has_listener(book, RULE_EGRESS, protocol, port, false))
+        return; /* its last rule is going already */
     int err = kept_put(&child->parent->kept, protocol, port, fd);
     if (err == NX_EPROTO)
         parent_misbehaved(child, "socket that is not bound to its port");
@@ -160,6 +128,10 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         break;
     case IPC_MSG_TUNNEL_READY:
         tunnel_ready(child, &body->tunnel_ready);
+        break;
+    case IPC_MSG_RULE_REQUEST:
+        rule_change_request(&parent->rule_change, message->header.request, &body->rule_request,
+                            clock_now_ns());
         break;
     case IPC_MSG_LOG_LEVEL:
         log_level(child, message->header.request, &body->log_level);

@@ -4,7 +4,8 @@
  * the real child would answer. The destination host of the first rule names an abstract socket of the test:
  * there it reports each thing that happens to it, one line of text a datagram, and takes orders: "crash",
  * "exit N", "garbage" (a datagram that is no message), "deaf" (SHUTDOWN is ignored), "orphan" (leaves a
- * process to whoever adopts it). */
+ * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
+ * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported). */
 #include "common/key.h"
 #include "ipc/link.h"
 
@@ -23,14 +24,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 128, EARLY_MAX = 32, PARENT_FD = 3 };
+enum { LINE_MAX_BYTES = 128, EARLY_MAX = 32, PARENT_FD = 3, RULES_MAX_COUNT = 64 };
 
 static struct event_base *base;
 static struct ipc_link *parent;
 static enum ipc_role role;
 static int test_fd = -1;
 static bool deaf;
-static bool listening; /* the rule's listener exists: made here, or handed back */
+static bool mute;
+static bool listening[UINT16_MAX + 1];       /* that port's listener exists: made here, or handed back */
+static uint16_t rule_ports[RULES_MAX_COUNT]; /* by id */
 static char test_name[IPC_NAME_MAX + 1];
 static char early[EARLY_MAX][LINE_MAX_BYTES]; /* reports from before the test's socket is known */
 static size_t early_count;
@@ -84,6 +87,18 @@ static void orphan(void)
     }
 }
 
+/* "add PORT HOST" or "remove PORT HOST" */
+static void wish(const char *text)
+{
+    static uint32_t request;
+    struct ipc_rule_request message = {.direction = 2, .protocol = 1, .dest_port = 80};
+    char verb[16] = "";
+    if (sscanf(text, "%15s %hu %127s", verb, &message.listen_port, message.host) != 3)
+        fail("order");
+    message.remove = strcmp(verb, "remove") == 0;
+    ipc_send(parent, IPC_MSG_RULE_REQUEST, ++request, &message);
+}
+
 static void on_order(evutil_socket_t fd, short what, void *arg)
 {
     (void)what, (void)arg;
@@ -101,6 +116,10 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         deaf = true;
     else if (strcmp(order, "orphan") == 0)
         orphan();
+    else if (strcmp(order, "mute") == 0)
+        mute = true;
+    else if (strncmp(order, "add ", 4) == 0 || strncmp(order, "remove ", 7) == 0)
+        wish(order);
     report("done %s", order);
 }
 
@@ -145,17 +164,29 @@ static void rule_add(uint32_t request, const struct ipc_rule_add *rule)
     bool refused = strncmp(rule->host, "refused", 7) == 0;
     if (!refused)
         test_meet(rule->host);
-    if (role == IPC_PROXYD && !listening && rule->direction == 2 && !refused) {
-        listening = true;
+    report("rule+ %u %u", rule->rule_id, rule->listen_port);
+    if (role == IPC_PROXYD && !listening[rule->listen_port] && rule->direction == 2 && !refused) {
+        listening[rule->listen_port] = true;
         struct ipc_listener_keep keep = {.port = rule->listen_port};
         keep.fd = loopback_socket(SOCK_STREAM, &keep.port);
         ipc_send(parent, IPC_MSG_LISTENER_KEEP, 0, &keep);
         close(keep.fd);
     }
+    rule_ports[rule->rule_id % RULES_MAX_COUNT] = rule->listen_port;
     struct ipc_result result = {.result = refused && role == IPC_PROXYD ? IPC_IN_USE : IPC_OK};
     if (result.result)
         snprintf(result.text, sizeof result.text, "address already in use");
-    ipc_send(parent, IPC_MSG_RESULT, request, &result);
+    if (request && !mute)
+        ipc_send(parent, IPC_MSG_RESULT, request, &result);
+}
+
+static void rule_remove(uint32_t request, const struct ipc_rule_remove *rule)
+{
+    const struct ipc_result ok = {.result = IPC_OK};
+    report("rule- %u", rule->rule_id);
+    listening[rule_ports[rule->rule_id % RULES_MAX_COUNT]] = false;
+    if (request)
+        ipc_send(parent, IPC_MSG_RESULT, request, &ok);
 }
 
 static void tunnel_ready(void)
@@ -175,12 +206,18 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
     case IPC_MSG_RULE_ADD:
         rule_add(request, &body->rule_add);
         break;
+    case IPC_MSG_RULE_REMOVE:
+        rule_remove(request, &body->rule_remove);
+        break;
+    case IPC_MSG_RESULT:
+        report("answer %u %.100s", body->result.result, body->result.text);
+        break;
     case IPC_MSG_TUNNEL_BIND:
         report("bind");
         tunnel_bind(request);
         break;
     case IPC_MSG_LISTENER_KEEP:
-        listening = true;
+        listening[body->listener_keep.port] = true;
         report("kept %u", body->listener_keep.port);
         break;
     case IPC_MSG_TUNNEL_CONFIG:

@@ -1,6 +1,6 @@
 /* The parent as a program, with a configuration made up on the command line and no sandbox: what
- * test_parent.c starts. Usage: fake_parent RULE_HOST…; each host gets an egress rule, the first one's port is
- * free to choose. */
+ * test_parent.c starts. Usage: fake_parent PORT RULE_HOST…; each host gets an egress rule, the first one's
+ * port is PORT. NEXD_TEST_STATE names the state folder, if there is to be one. */
 #include "common/err.h"
 #include "common/log.h"
 #include "nexd/parent.h"
@@ -62,7 +62,15 @@ int main(int argc, char **argv)
     config.control = &none;
     if (vault_take(&conf, &config.vault))
         return 94;
+    char error[STATE_ERROR_MAX];
+    config.state_missing = "no state folder";
+    if (getenv("NEXD_TEST_STATE") &&
+        state_open(getenv("NEXD_TEST_STATE"), &state_sys_default, &config.state, error)) {
+        fprintf(stderr, "%s\n", error);
+        return 93;
+    }
     int status = parent_run(&config);
+    state_close(config.state);
     vault_free(config.vault);
     notify_close(&notify);
     return status;

@@ -38,7 +38,8 @@ struct client {
 
 static char tree[PATH_BYTES], socket_name[64], notify_name[64];
 static int listener, notify_fd, pid_fd;
-static int error_fd; /* the parent's standard error */
+static bool with_state; /* the parent gets a state folder in the tree */
+static int error_fd;    /* the parent's standard error */
 static pid_t parent_pid;
 static struct client *clients[CLIENTS_MAX];
 static size_t client_count;
@@ -94,7 +95,10 @@ static void tree_make(void)
 
 static void tree_remove(void)
 {
-    static const char *const names[] = {"bin/nexd",
+    static const char *const names[] = {"state/state.json",
+                                        "state/state.json.new",
+                                        "state",
+                                        "bin/nexd",
                                         "libexec/nexd/tunneld",
                                         "libexec/nexd/proxyd",
                                         "libexec/nexd/ctld",
@@ -118,6 +122,7 @@ static void set_up(void)
     notify_fd = abstract_socket(SOCK_DGRAM, notify_name);
     client_count = 0;
     parent_pid = 0;
+    with_state = false;
     /* A port that was free a moment ago. */
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
@@ -161,6 +166,8 @@ static void parent_start(int namespaces, const char *host, const char *second_ho
         setenv("NOTIFY_SOCKET", variable, 1);
         setenv("WATCHDOG_USEC", "100000", 1);
         setenv("SECRET_OF_THE_CALLER", "1", 1);
+        if (with_state)
+            setenv("NEXD_TEST_STATE", tree_path("state"), 1);
         execl(tree_path("bin/nexd"), "nexd", port, host, second_host, NULL);
         _exit(93);
     }
@@ -305,6 +312,32 @@ static uint64_t elapsed_ms(uint64_t since_ns)
 static bool alive(pid_t pid)
 {
     return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
+static bool port_connects(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool connects = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return connects;
+}
+
+static void order_wish(struct client *ctld, const char *verb, unsigned port, const char *host)
+{
+    char text[LINE_BYTES];
+    snprintf(text, sizeof text, "%s %u %s", verb, port, host);
+    order(ctld, text);
+}
+
+/* What that client said, from first to last, that is exactly `line`. */
+static size_t lines_equal(const struct client *client, const char *line)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < client->line_count; i++)
+        count += strcmp(client->lines[i], line) == 0;
+    return count;
 }
 
 /* -- The tests -- */
@@ -498,6 +531,134 @@ START_TEST(a_rule_that_cannot_be_had_is_fatal_at_start)
 }
 END_TEST
 
+START_TEST(a_rule_added_at_run_time_is_kept_and_removed_as_the_others_are)
+{
+    char added[32], kept[32];
+    uint16_t port = (uint16_t)(rule_port + 1);
+    snprintf(added, sizeof added, "rule+ 2 %u", port);
+    snprintf(kept, sizeof kept, "kept %u", port);
+    with_state = true;
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *tunneld = await_child("tunneld", 0),
+                  *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order_wish(ctld, "add", port, "other.example");
+    await_line(proxyd, added);
+    await_line(tunneld, added);
+    await_line(ctld, added);
+    await_line(ctld, "answer 0 ");
+    ck_assert_int_eq(access(tree_path("state/state.json"), F_OK), 0);
+    ck_assert(port_connects(port));
+    kill(proxyd->pid, SIGKILL);
+    struct client *second = await_child("proxyd", 1);
+    await_line(second, added);
+    ck_assert_uint_eq(lines_equal(second, kept), 1);
+    order_wish(ctld, "remove", port, "other.example");
+    await_line(second, "rule- 2");
+    await_line(tunneld, "rule- 2");
+    await_line(ctld, "rule- 2");
+    await_line(ctld, "answer 0 ");
+    ck_assert(!port_connects(port));
+    ck_assert(port_connects(rule_port));
+    /* And nothing of it is handed to the next one. */
+    kill(second->pid, SIGKILL);
+    struct client *third = await_child("proxyd", 2);
+    await_line(third, "link ");
+    ck_assert_uint_eq(lines_equal(third, kept), 0);
+    ck_assert_uint_eq(lines_equal(third, added), 0);
+    order_wish(ctld, "remove", rule_port, socket_name);
+    await_line(ctld, "answer 5 no matching egress proxy rule found: ");
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(a_child_that_dies_while_a_rule_is_added_neither_loses_nor_doubles_it)
+{
+    char added[32];
+    uint16_t port = (uint16_t)(rule_port + 1);
+    snprintf(added, sizeof added, "rule+ 2 %u", port);
+    with_state = true;
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *tunneld = await_child("tunneld", 0),
+                  *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order(proxyd, "mute");
+    await_line(proxyd, "done mute");
+    order(tunneld, "mute");
+    await_line(tunneld, "done mute");
+    order_wish(ctld, "add", port, "other.example");
+    await_line(proxyd, added);
+    kill(proxyd->pid, SIGKILL);
+    await_line(await_child("proxyd", 1), added);
+    await_line(tunneld, added);
+    kill(tunneld->pid, SIGKILL);
+    struct client *second = await_child("tunneld", 1);
+    await_line(second, added);
+    await_line(ctld, "answer 0 ");
+    ck_assert_uint_eq(lines_equal(second, added), 1);
+    ck_assert_uint_eq(lines_equal(ctld, added), 1);
+    ck_assert(port_connects(port));
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(stored_rules_come_back_and_one_that_cannot_be_had_is_no_reason_to_stop)
+{
+    static char errors[65536];
+    char added[32];
+    uint16_t port = (uint16_t)(rule_port + 1);
+    snprintf(added, sizeof added, "rule+ 2 %u", port);
+    with_state = true;
+    parent_start(0, socket_name, NULL);
+    struct client *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order_wish(ctld, "add", port, "other.example");
+    await_line(ctld, "answer 0 ");
+    kill(parent_pid, SIGKILL); /* right after the answer */
+    ck_assert_int_eq(waitpid(parent_pid, NULL, 0), parent_pid);
+    close(pid_fd);
+    close(error_fd);
+    char state[512] = "";
+    FILE *file = fopen(tree_path("state/state.json"), "r+");
+    ck_assert_uint_gt(fread(state, 1, sizeof state - 1, file), 0);
+    char *host = strstr(state, "other.example");
+    ck_assert_ptr_nonnull(host);
+    parent_start(0, socket_name, NULL);
+    await_line(await_child("proxyd", 1), added);
+    await_notification("READY=1");
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+    /* By now its port is somebody else's. */
+    memcpy(host, "refused.xmple", strlen("refused.xmple"));
+    rewind(file);
+    ck_assert_uint_eq(fwrite(state, 1, strlen(state), file), strlen(state));
+    fclose(file);
+    parent_start(0, socket_name, NULL);
+    await_notification("READY=1");
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(errors, sizeof errors), 0);
+    ck_assert_msg(strstr(errors, "refused.xmple:80: tcp port"), "%s", errors);
+}
+END_TEST
+
+START_TEST(without_a_state_folder_nothing_changes_at_run_time)
+{
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order_wish(ctld, "add", rule_port + 1u, "other.example");
+    await_line(proxyd, "rule- 2");
+    await_line(ctld, "answer 1 no state folder");
+    ck_assert(!port_connects((uint16_t)(rule_port + 1)));
+    order_wish(ctld, "add", rule_port + 1u, "refused.example");
+    await_line(ctld, "answer 6 address already in use");
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
 START_TEST(a_child_that_cannot_start_is_fatal)
 {
     static char errors[65536];
@@ -583,6 +744,10 @@ int main(void)
     tcase_add_test(tests, a_hang_up_is_no_reason_to_stop);
     tcase_add_test(tests, a_dead_parent_takes_its_children_along);
     tcase_add_test(tests, a_rule_that_cannot_be_had_is_fatal_at_start);
+    tcase_add_test(tests, a_rule_added_at_run_time_is_kept_and_removed_as_the_others_are);
+    tcase_add_test(tests, a_child_that_dies_while_a_rule_is_added_neither_loses_nor_doubles_it);
+    tcase_add_test(tests, stored_rules_come_back_and_one_that_cannot_be_had_is_no_reason_to_stop);
+    tcase_add_test(tests, without_a_state_folder_nothing_changes_at_run_time);
     tcase_add_test(tests, a_child_that_cannot_start_is_fatal);
     tcase_add_test(tests, a_missing_or_broken_program_is_named);
     tcase_add_test(tests, process_1_reaps_orphans_and_stops_on_a_signal);
