@@ -70,7 +70,8 @@ void peers_free(struct peers *peers)
 
 /* -- What is wanted -- */
 
-struct peer *peers_find(struct peers *peers, const uint8_t public_key[KEY_BYTES])
+/* Also one that is being removed. */
+static struct peer *item_find(struct peers *peers, const uint8_t public_key[KEY_BYTES])
 {
     for (size_t i = 0; i < peers->count; i++)
         if (memcmp(peers->items[i].public_key, public_key, KEY_BYTES) == 0)
@@ -78,9 +79,26 @@ struct peer *peers_find(struct peers *peers, const uint8_t public_key[KEY_BYTES]
     return NULL;
 }
 
+struct peer *peers_find(struct peers *peers, const uint8_t public_key[KEY_BYTES])
+{
+    struct peer *peer = item_find(peers, public_key);
+    return peer && !peer->removed ? peer : NULL;
+}
+
+static void peer_revive(struct peer *peer)
+{
+    peer->removed = false;
+    peer->restart = true;
+    peer->allowed_count = 0;
+    peer->keepalive_s = 0;
+    peer->dirty = true;
+}
+
 struct peer *peers_get(struct peers *peers, const uint8_t public_key[KEY_BYTES])
 {
-    struct peer *peer = peers_find(peers, public_key);
+    struct peer *peer = item_find(peers, public_key);
+    if (peer && peer->removed)
+        peer_revive(peer);
     if (peer)
         return peer;
     struct peer *grown = array_reserve(peers->items, &peers->capacity, peers->count + 1, sizeof *peer);
@@ -100,10 +118,32 @@ int peers_allow(struct peer *peer, const struct netprefix *prefixes, size_t coun
     if (!grown)
         return NX_ENOMEM;
     peer->allowed = grown;
-    memcpy(peer->allowed + peer->allowed_count, prefixes, count * sizeof *prefixes);
+    if (count > 0)
+        memcpy(peer->allowed + peer->allowed_count, prefixes, count * sizeof *prefixes);
     peer->allowed_count += count;
     peer->dirty = true;
     return NX_OK;
+}
+
+int peers_replace_allowed(struct peer *peer, const struct netprefix *prefixes, size_t count)
+{
+    const size_t before = peer->allowed_count;
+    peer->allowed_count = 0;
+    const int err = peers_allow(peer, prefixes, count);
+    if (err)
+        peer->allowed_count = before;
+    else
+        peer->restart = true;
+    return err;
+}
+
+void peers_remove(struct peers *peers, const uint8_t public_key[KEY_BYTES])
+{
+    struct peer *peer = peers_find(peers, public_key);
+    if (!peer)
+        return;
+    peer->removed = peer->dirty = true;
+    peer->status.known = false;
 }
 
 void peers_set_endpoint(struct peer *peer, const struct netsock *endpoint)
@@ -139,10 +179,28 @@ static int send_query(struct peers *peers, uint64_t now_ns)
     return NX_OK;
 }
 
+/* The peer may have gone while its list was being sent. */
+static int send_removal(struct peers *peers, struct peer *peer)
+{
+    struct ipc_peer_remove body;
+    memcpy(body.public_key, peer->public_key, KEY_BYTES);
+    int err = message_send(peers, IPC_MSG_PEER_REMOVE, 0, &body);
+    if (err)
+        return err;
+    peers->sent_prefixes = 0;
+    peer->dirty = false;
+    return NX_OK;
+}
+
 /* What is left of the peer at the cursor: the first message carries its endpoint, the others continue the
  * list. */
 static int send_peer(struct peers *peers, struct peer *peer)
 {
+    if (peer->removed)
+        return send_removal(peers, peer);
+    if (peer->restart)
+        peers->sent_prefixes = 0;
+    peer->restart = false;
     do {
         struct ipc_peer_set set = {.keepalive_s = peer->keepalive_s, .append = peers->sent_prefixes > 0};
         memcpy(set.public_key, peer->public_key, KEY_BYTES);
@@ -176,6 +234,20 @@ static int send_dirty(struct peers *peers)
     return whole ? NX_OK : send_dirty(peers);
 }
 
+/* tunneld knows that these are gone. */
+static void forget_removed(struct peers *peers)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < peers->count; i++) {
+        struct peer *peer = &peers->items[i];
+        if (peer->removed && !peer->dirty)
+            free(peer->allowed);
+        else
+            peers->items[kept++] = *peer;
+    }
+    peers->count = kept;
+}
+
 static int send_frame(struct peers *peers, bool begin)
 {
     const struct ipc_peers_sync sync = {.begin = begin};
@@ -202,8 +274,8 @@ void peers_pump(struct peers *peers, uint64_t now_ns)
         peers->phase = CONFIRMING;
     if (peers->phase == CONFIRMING && send_query(peers, now_ns) != NX_OK)
         return;
-    if (peers->phase == LIVE)
-        send_dirty(peers);
+    if (peers->phase == LIVE && send_dirty(peers) == NX_OK)
+        forget_removed(peers);
 }
 
 /* -- Answers -- */

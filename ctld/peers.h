@@ -29,6 +29,8 @@ struct peer {
     struct netprefix *allowed;
     size_t allowed_count, allowed_capacity;
     struct peer_status status;
+    bool removed;       /* wanted no more; it is here until tunneld has been told */
+    bool restart;       /* its prefixes are others than those that are being sent */
     bool dirty;         /* tunneld does not know all of this yet */
     bool send_endpoint; /* … and its endpoint is to be replaced by ours */
 };
@@ -49,12 +51,19 @@ void peers_free(struct peers *peers);
 
 /* -- What is wanted; the source's side. Changes are sent by peers_pump(). -- */
 
-/* Finds or adds. NULL when out of memory. The pointer is good until the next peer is added or removed. */
+/* Finds or adds; a removed one comes back without prefixes. NULL when out of memory. The pointer is good
+ * until the next peer is added or removed. */
 struct peer *peers_get(struct peers *peers, const uint8_t public_key[KEY_BYTES]);
 struct peer *peers_find(struct peers *peers, const uint8_t public_key[KEY_BYTES]);
 /* Appends to the allowed prefixes. NX_ENOMEM. */
 int peers_allow(struct peer *peer, const struct netprefix *prefixes, size_t count);
-/* A new endpoint, to be used instead of what tunneld has learned. */
+/* These instead of the allowed prefixes it has. NX_ENOMEM: it has the old ones. */
+int peers_replace_allowed(struct peer *peer, const struct netprefix *prefixes, size_t count);
+/* Not wanted any more; harmless when there is none. Pointers to peers are stale afterwards. One that is
+ * wanted again before tunneld has been told keeps its session. */
+void peers_remove(struct peers *peers, const uint8_t public_key[KEY_BYTES]);
+/* A new endpoint, to be used instead of what tunneld has learned; family NETADDR_NONE: leave that in place.
+ */
 void peers_set_endpoint(struct peer *peer, const struct netsock *endpoint);
 /* The list is whole: nothing is sent to tunneld before. */
 void peers_complete(struct peers *peers);
@@ -70,6 +79,7 @@ void peers_message(struct peers *peers, const struct ipc_message *message, uint6
 
 /* -- Reading -- */
 
+/* Peers that were removed are among them until tunneld has been told: see `removed`. */
 size_t peers_count(const struct peers *peers);
 const struct peer *peers_at(const struct peers *peers, size_t index);
 bool peers_synced(const struct peers *peers);

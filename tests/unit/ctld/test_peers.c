@@ -33,7 +33,7 @@ static bool open_frame; /* between PEERS_SYNC begin and end */
 static struct tunnel_peer tunnel[TUNNEL_PEERS_MAX];
 static uint32_t query, lookup; /* request ids that wait for an answer */
 static char lookup_host[IPC_NAME_MAX + 1];
-static unsigned sets, frames, queries, lookups, synced, waited;
+static unsigned sets, removals, frames, queries, lookups, synced, waited;
 
 static struct tunnel_peer *tunnel_find(const uint8_t *key, bool make)
 {
@@ -95,6 +95,11 @@ static int to_tunneld(void *arg, enum ipc_type type, uint32_t request, const voi
     room--;
     if (type == IPC_MSG_PEER_SET) {
         tunnel_set(body);
+    } else if (type == IPC_MSG_PEER_REMOVE) {
+        struct tunnel_peer *peer = tunnel_find(((const struct ipc_peer_remove *)body)->public_key, false);
+        if (peer)
+            peer->used = false;
+        removals++;
     } else if (type == IPC_MSG_PEERS_SYNC) {
         tunnel_sync(((const struct ipc_peers_sync *)body)->begin);
     } else {
@@ -207,7 +212,7 @@ static void set_up(void)
     open_frame = false;
     memset(tunnel, 0, sizeof tunnel);
     query = lookup = 0;
-    sets = frames = queries = lookups = synced = waited = 0;
+    sets = removals = frames = queries = lookups = synced = waited = 0;
     peers = peers_new(&peers_ops, NULL);
     source = static_peers_new(peers, &static_ops, NULL);
     ck_assert(peers && source);
@@ -455,6 +460,78 @@ START_TEST(two_sections_of_one_key_are_one_peer)
 }
 END_TEST
 
+static struct netprefix prefix(uint8_t number, size_t i)
+{
+    return (struct netprefix){.addr = {NETADDR_V4, {20, number, (uint8_t)(i >> 8), (uint8_t)i}},
+                              .length = 32};
+}
+
+START_TEST(single_peers_come_go_and_change)
+{
+    struct netprefix many[300];
+    for (size_t i = 0; i < 300; i++)
+        many[i] = prefix(9, i);
+    add(1, "192.0.2.1", 1);
+    add(2, "192.0.2.2", 1);
+    bring_live();
+    peers_remove(peers, key(1));
+    peers_remove(peers, key(1));
+    peers_remove(peers, key(99));
+    ck_assert_ptr_null(peers_find(peers, key(1)));
+    settle();
+    ck_assert_uint_eq(removals, 1);
+    ck_assert_uint_eq(tunnel_count(), 1);
+    ck_assert_uint_eq(peers_count(peers), 1);
+    /* Removed and wanted again before tunneld heard of it: it keeps its session. */
+    peers_remove(peers, key(2));
+    struct peer *two = peers_get(peers, key(2));
+    ck_assert_int_eq(peers_allow(two, many, 1), NX_OK);
+    settle();
+    ck_assert_uint_eq(removals, 1);
+    ck_assert_uint_eq(tunnel_find(key(2), false)->allowed_count, 1);
+    expect_endpoint(2, "192.0.2.2:51820");
+    ck_assert_uint_eq(frames, 2);
+}
+END_TEST
+
+START_TEST(prefixes_that_change_while_they_are_sent_are_sent_anew)
+{
+    struct netprefix many[300];
+    for (size_t i = 0; i < 300; i++)
+        many[i] = prefix(9, i);
+    add(1, "192.0.2.1", 1);
+    bring_live();
+    ck_assert_int_eq(peers_replace_allowed(peers_find(peers, key(1)), many, 300), NX_OK);
+    room = 1;
+    settle();
+    ck_assert_uint_eq(tunnel_find(key(1), false)->allowed_count, IPC_PREFIXES_MAX);
+    ck_assert_int_eq(peers_replace_allowed(peers_find(peers, key(1)), many + 100, 200), NX_OK);
+    room = SIZE_MAX;
+    settle();
+    ck_assert_uint_eq(tunnel_find(key(1), false)->allowed_count, 200);
+    ck_assert_uint_eq(tunnel_find(key(1), false)->last_allowed.addr.bytes[3], 299 & 255);
+    ck_assert_int_eq(peers_replace_allowed(peers_find(peers, key(1)), NULL, 0), NX_OK);
+    settle();
+    ck_assert_uint_eq(tunnel_find(key(1), false)->allowed_count, 0);
+    /* A removal in the middle, with the link full, and a restart of tunneld before it has gone out. */
+    ck_assert_int_eq(peers_replace_allowed(peers_find(peers, key(1)), many, 300), NX_OK);
+    room = 2;
+    settle();
+    peers_remove(peers, key(1));
+    add(3, "192.0.2.3", 1);
+    room = 0;
+    settle();
+    memset(tunnel, 0, sizeof tunnel);
+    room = SIZE_MAX;
+    link_up();
+    query_answer();
+    query_answer();
+    ck_assert_uint_eq(tunnel_count(), 1);
+    ck_assert_uint_eq(tunnel_find(key(3), false)->allowed_count, 1);
+    ck_assert_uint_eq(peers_count(peers), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("peers");
@@ -470,6 +547,8 @@ int main(void)
     tcase_add_test(tests, names_are_looked_up_and_used);
     tcase_add_test(tests, look_ups_are_bounded_and_survive_the_resolver);
     tcase_add_test(tests, two_sections_of_one_key_are_one_peer);
+    tcase_add_test(tests, single_peers_come_go_and_change);
+    tcase_add_test(tests, prefixes_that_change_while_they_are_sent_are_sent_anew);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
