@@ -8,15 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RULES_TEXT_MAX = 4 << 20, PEERS_TEXT_MAX = 4 << 20 };
+enum { PEERS_TEXT_MAX = 4 << 20 };
 
 static void answer_text(struct control_call *call, const char *text)
 {
     control_answer(call, text, strlen(text));
 }
 
-/* Answers with what was written, or with its failure, and frees it. */
-static void answer_built(struct control_call *call, struct jsonrpc_text *text)
+void control_answer_built(struct control_call *call, struct jsonrpc_text *text)
 {
     if (text->failed)
         control_refuse(call, "the answer does not fit into memory");
@@ -26,40 +25,36 @@ static void answer_built(struct control_call *call, struct jsonrpc_text *text)
 }
 
 /* Starting until the tunnel has its configuration and its peers for the first time. */
-static void status(struct control_methods *methods, struct control_call *call)
+static void status(struct control_methods *methods, struct control_call *call,
+                   const struct jsonrpc_request *request)
 {
+    (void)request;
     bool running = methods->device->known && peers_synced(methods->peers);
     answer_text(call, running ? "Status: Running\n" : "Status: Starting\n");
 }
 
-static void version(struct control_methods *methods, struct control_call *call)
+static void version(struct control_methods *methods, struct control_call *call,
+                    const struct jsonrpc_request *request)
 {
+    (void)request;
     (void)methods;
     answer_text(call, NEXD_VERSION);
 }
 
-static void tunnel_ipv4(struct control_methods *methods, struct control_call *call)
+static void tunnel_ipv4(struct control_methods *methods, struct control_call *call,
+                        const struct jsonrpc_request *request)
 {
+    (void)request;
     char text[NETADDR_TEXT_MAX];
     answer_text(call, device_address(methods->device, NETADDR_V4, text));
 }
 
-static void tunnel_ipv6(struct control_methods *methods, struct control_call *call)
+static void tunnel_ipv6(struct control_methods *methods, struct control_call *call,
+                        const struct jsonrpc_request *request)
 {
+    (void)request;
     char text[NETADDR_TEXT_MAX];
     answer_text(call, device_address(methods->device, NETADDR_V6, text));
-}
-
-static void proxy_list(struct control_methods *methods, struct control_call *call)
-{
-    struct jsonrpc_text text;
-    jsonrpc_text_init(&text, RULES_TEXT_MAX);
-    for (size_t i = 0; i < methods->device->rule_count; i++) {
-        const struct rule *rule = &methods->device->rules[i].rule;
-        char line[RULE_TEXT_MAX];
-        jsonrpc_putf(&text, "--%s %s\n", rule_direction_name(rule->direction), rule_format(rule, line));
-    }
-    answer_built(call, &text);
 }
 
 /* -- Peers: answered when tunneld has reported. -- */
@@ -100,76 +95,130 @@ static void peers_reported(void *arg, void *call)
         put_peer(&text, peer, wall_s);
     }
     jsonrpc_put(&text, "}}", 2);
-    answer_built(call, &text);
+    control_answer_built(call, &text);
 }
 
-static void list_peers(struct control_methods *methods, struct control_call *call)
+static void list_peers(struct control_methods *methods, struct control_call *call,
+                       const struct jsonrpc_request *request)
 {
+    (void)request;
     if (peers_refresh(methods->peers, peers_reported, methods, call, methods->ops->now_ns(methods->arg)))
         control_refuse(call, "too many requests at once");
 }
 
-/* -- Log level: the parent sets it, for all processes. -- */
+/* -- Questions to other processes -- */
 
-static void set_level(struct control_methods *methods, struct control_call *call, enum log_level level)
+struct control_pending *control_request(struct control_methods *methods, struct control_call *call,
+                                        enum ipc_role to, enum ipc_type type, const void *body,
+                                        control_pending_fn on_message)
 {
+    char text[64];
     struct control_pending *place = NULL;
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !place; i++)
         if (!methods->pending[i].call)
             place = &methods->pending[i];
-    uint32_t request = methods->last_request + 1 ? methods->last_request + 1 : 1;
-    if (!place || methods->ops->set_log_level(methods->arg, (uint8_t)level, request)) {
-        control_refuse(call, "the log level cannot be changed now");
-        return;
+    uint32_t request = CONTROL_REQUEST | (methods->last_request + 1);
+    int err = place ? methods->ops->send(methods->arg, to, type, request, body) : NX_EAGAIN;
+    if (err) {
+        snprintf(text, sizeof text, "%s %s; try again", ipc_role_name(to),
+                 err == NX_ECLOSED ? "is not running" : "is busy");
+        control_refuse(call, text);
+        return NULL;
     }
-    methods->last_request = request;
-    *place = (struct control_pending){.call = call, .request = request};
+    methods->last_request = request & ~CONTROL_REQUEST;
+    *place =
+        (struct control_pending){.call = call, .asked = to, .request = request, .on_message = on_message};
+    return place;
 }
 
-static void set_debug_on(struct control_methods *methods, struct control_call *call)
+struct control_call *control_pending_end(struct control_pending *pending)
 {
+    struct control_call *call = pending->call;
+    pending->call = NULL;
+    return call;
+}
+
+bool control_methods_message(struct control_methods *methods, enum ipc_role from,
+                             const struct ipc_message *message)
+{
+    if (!(message->header.request & CONTROL_REQUEST))
+        return false;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_pending *pending = &methods->pending[i];
+        if (pending->call && pending->asked == from && pending->request == message->header.request) {
+            pending->on_message(methods, pending, message);
+            break;
+        }
+    }
+    return true; /* the client may have left meanwhile */
+}
+
+void control_methods_link_down(struct control_methods *methods, enum ipc_role role)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s ended before it answered; try again", ipc_role_name(role));
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (methods->pending[i].call && methods->pending[i].asked == role)
+            control_refuse(control_pending_end(&methods->pending[i]), text);
+}
+
+/* -- Log level: the parent sets it, for all processes. -- */
+
+static void level_set(struct control_methods *methods, struct control_pending *pending,
+                      const struct ipc_message *message)
+{
+    (void)methods;
+    struct control_call *call = control_pending_end(pending);
+    if (message->body.result.result != IPC_OK)
+        control_refuse(call, message->body.result.text);
+    else
+        answer_text(call,
+                    log_get_level() == LOG_LEVEL_DEBUG ? "Debug logging enabled" : "Debug logging disabled");
+}
+
+static void set_level(struct control_methods *methods, struct control_call *call, enum log_level level)
+{
+    const struct ipc_log_level message = {.level = (uint8_t)level};
+    control_request(methods, call, IPC_PARENT, IPC_MSG_LOG_LEVEL, &message, level_set);
+}
+
+static void set_debug_on(struct control_methods *methods, struct control_call *call,
+                         const struct jsonrpc_request *request)
+{
+    (void)request;
     set_level(methods, call, LOG_LEVEL_DEBUG);
 }
 
-static void set_debug_off(struct control_methods *methods, struct control_call *call)
+static void set_debug_off(struct control_methods *methods, struct control_call *call,
+                          const struct jsonrpc_request *request)
 {
+    (void)request;
     set_level(methods, call, LOG_LEVEL_INFO);
 }
 
-static void get_debug(struct control_methods *methods, struct control_call *call)
+static void get_debug(struct control_methods *methods, struct control_call *call,
+                      const struct jsonrpc_request *request)
 {
+    (void)request;
     (void)methods;
     answer_text(call, log_get_level() == LOG_LEVEL_DEBUG ? "on" : "off");
-}
-
-void control_methods_result(struct control_methods *methods, uint32_t request,
-                            const struct ipc_result *result)
-{
-    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        struct control_call *call = methods->pending[i].call;
-        if (!call || methods->pending[i].request != request)
-            continue;
-        methods->pending[i].call = NULL;
-        if (result->result != IPC_OK)
-            control_refuse(call, result->text);
-        else
-            answer_text(call, log_get_level() == LOG_LEVEL_DEBUG ? "Debug logging enabled"
-                                                                 : "Debug logging disabled");
-        return;
-    }
 }
 
 /* -- Dispatch -- */
 
 static const struct method {
     const char *name;
-    void (*call)(struct control_methods *methods, struct control_call *call);
+    control_method *call;
 } methods_table[] = {
     {"Status", status},
     {"Version", version},
     {"GetTunnelIPv4", tunnel_ipv4},
     {"GetTunnelIPv6", tunnel_ipv6},
-    {"ProxyList", proxy_list},
+    {"ProxyList", control_proxy_list},
+    {"ProxyAddIngress", control_proxy_add_ingress},
+    {"ProxyAddEgress", control_proxy_add_egress},
+    {"ProxyRemoveIngress", control_proxy_remove_ingress},
+    {"ProxyRemoveEgress", control_proxy_remove_egress},
     {"ListPeers", list_peers},
     {"SetDebugOn", set_debug_on},
     {"SetDebugOff", set_debug_off},
@@ -208,7 +257,7 @@ static void on_call(void *arg, struct control_call *call, const struct jsonrpc_r
     else if (request->param_kind == JSONRPC_PARAM_OTHER)
         refuse_with(call, "json: cannot unmarshal ", request->param, " into Go value of type string");
     else
-        method->call(methods, call);
+        method->call(methods, call, request);
 }
 
 static void on_cancel(void *arg, struct control_call *call)

@@ -9,17 +9,31 @@
 enum { CONTROL_HEALTHY_S = 210 }; /* age of a handshake up to which a peer is shown as healthy */
 
 struct control_methods_ops {
-    /* Asks the parent to set the log level of all processes; control_methods_result() gets its answer by
-     * `request`. As ipc_send(). */
-    int (*set_log_level)(void *arg, uint8_t level, uint32_t request);
+    /* As ipc_send(), to the parent or a sibling. */
+    int (*send)(void *arg, enum ipc_role to, enum ipc_type type, uint32_t request, const void *body);
     uint64_t (*now_ns)(void *arg);
     uint64_t (*wall_s)(void *arg);
 };
 
-/* A request to the parent that a client waits for. */
+struct control_methods;
+struct control_pending;
+
+/* A message that answers the request: one of a series, or the RESULT that ends it, after which no other
+ * comes.
+ */
+typedef void (*control_pending_fn)(struct control_methods *methods, struct control_pending *pending,
+                                   const struct ipc_message *message);
+
+/* A question to another process that a client waits for. */
 struct control_pending {
-    struct control_call *call;
+    struct control_call *call; /* NULL: this place is free */
+    enum ipc_role asked;
     uint32_t request;
+    control_pending_fn on_message;
+    /* For the method that asked: */
+    bool remove;
+    enum rule_direction direction;
+    char argument[JSONRPC_PARAM_MAX];
 };
 
 struct control_methods {
@@ -31,11 +45,34 @@ struct control_methods {
     uint32_t last_request;
 };
 
+/* Request ids of the methods have this bit; those of ctld's other parts have not. */
+#define CONTROL_REQUEST UINT32_C(0x80000000)
+
 /* For control_server_new(), with a struct control_methods as its argument. */
 extern const struct control_handler control_methods_handler;
 
-/* The parent's RESULT. */
-void control_methods_result(struct control_methods *methods, uint32_t request,
-                            const struct ipc_result *result);
+/* A message from `from`. False: it answers no question of these methods. */
+bool control_methods_message(struct control_methods *methods, enum ipc_role from,
+                             const struct ipc_message *message);
+/* That process is gone: who waits for it is told so. */
+void control_methods_link_down(struct control_methods *methods, enum ipc_role role);
+
+/* -- Between control_methods.c and the files that hold the methods -- */
+
+/* Sends a question on behalf of `call`. NULL: it could not be sent, and the client has been told. The rest of
+ * what is returned is zero and the caller's to fill in. */
+struct control_pending *control_request(struct control_methods *methods, struct control_call *call,
+                                        enum ipc_role to, enum ipc_type type, const void *body,
+                                        control_pending_fn on_message);
+/* Frees the place; its other members stay readable until the next control_request(). Returns the call, which
+ * the caller answers. */
+struct control_call *control_pending_end(struct control_pending *pending);
+/* Answers with what was written, or with its failure, and frees it. */
+void control_answer_built(struct control_call *call, struct jsonrpc_text *text);
+
+typedef void control_method(struct control_methods *methods, struct control_call *call,
+                            const struct jsonrpc_request *request);
+control_method control_proxy_list, control_proxy_add_ingress, control_proxy_add_egress,
+    control_proxy_remove_ingress, control_proxy_remove_egress; /* control_rules.c */
 
 #endif

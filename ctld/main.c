@@ -42,11 +42,10 @@ static int to_proxyd(void *arg, enum ipc_type type, uint32_t request, const void
     return ipc_send(child_link(ctld->child, IPC_PROXYD), type, request, body);
 }
 
-static int level_to_parent(void *arg, uint8_t level, uint32_t request)
+static int control_send(void *arg, enum ipc_role to, enum ipc_type type, uint32_t request, const void *body)
 {
     struct ctld *ctld = arg;
-    const struct ipc_log_level message = {.level = level};
-    return ipc_send(child_link(ctld->child, IPC_PARENT), IPC_MSG_LOG_LEVEL, request, &message);
+    return ipc_send(child_link(ctld->child, to), type, request, body);
 }
 
 static void on_peer_status(void *arg, const struct peer *peer, uint64_t now_ns)
@@ -82,7 +81,7 @@ static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
 static const struct control_methods_ops methods_ops = {
-    .set_log_level = level_to_parent, .now_ns = now_ns, .wall_s = wall_s};
+    .send = control_send, .now_ns = now_ns, .wall_s = wall_s};
 
 /* Lets every part act on what has just changed, then sleeps until the first of them needs the time. */
 static void settle(struct ctld *ctld)
@@ -197,9 +196,6 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     case IPC_MSG_CONTROL_SOCKET:
         control_listen(ctld, fd_release(&body->control_socket.fd));
         break;
-    case IPC_MSG_RESULT:
-        control_methods_result(&ctld->methods, request, &body->result);
-        break;
     default:
         log_warn("the parent sent %s, which has no meaning here", ipc_type_name(message->header.type));
         break;
@@ -211,7 +207,9 @@ static void on_message(struct child *child, enum ipc_role from, struct ipc_link 
 {
     (void)child;
     struct ctld *ctld = arg;
-    if (from == IPC_PARENT)
+    if (control_methods_message(&ctld->methods, from, message))
+        ; /* an operator's question is answered */
+    else if (from == IPC_PARENT)
         from_parent(ctld, link, message);
     else if (from == IPC_TUNNELD)
         peers_message(ctld->peers, message, clock_now_ns(), clock_wall_ns() / NS_PER_S);
@@ -235,6 +233,7 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
 {
     (void)child;
     struct ctld *ctld = arg;
+    control_methods_link_down(&ctld->methods, peer);
     if (peer == IPC_TUNNELD)
         peers_link_down(ctld->peers);
     else

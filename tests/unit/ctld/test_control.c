@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "ctld/control_methods.h"
 #include "ctld/control_server.h"
+#include "ctld/rule_refusal.h"
 
 #include <check.h>
 #include <errno.h>
@@ -30,7 +31,14 @@ static struct sockaddr_un address;
 static socklen_t address_length;
 static uint32_t query; /* of PEERS_QUERY, not answered yet */
 static bool tunneld_answers;
-static uint32_t level_request;
+static struct { /* a question of the methods, not answered yet */
+    enum ipc_role to;
+    enum ipc_type type;
+    uint32_t request;
+    struct ipc_rule_request rule;
+} asked;
+static bool link_is_up;
+static const char *refusal; /* the parent's answer to changes of rules; NULL = done */
 
 /* Short enough to wait for. */
 static const struct control_limits limits = {.idle_ms = 300, .request_ms = 200, .write_ms = 200};
@@ -55,11 +63,19 @@ static void on_synced(void *arg)
     (void)arg;
 }
 
-static int set_level(void *arg, uint8_t level, uint32_t request)
+static int methods_send(void *arg, enum ipc_role to, enum ipc_type type, uint32_t request, const void *body)
 {
     (void)arg;
-    log_set_level((enum log_level)level);
-    level_request = request;
+    if (!link_is_up)
+        return NX_ECLOSED;
+    ck_assert_uint_eq(asked.request, 0); /* one at a time, here */
+    asked.to = to;
+    asked.type = type;
+    asked.request = request;
+    if (type == IPC_MSG_LOG_LEVEL)
+        log_set_level((enum log_level)((const struct ipc_log_level *)body)->level);
+    else if (type == IPC_MSG_RULE_REQUEST)
+        asked.rule = *(const struct ipc_rule_request *)body;
     return NX_OK;
 }
 
@@ -78,7 +94,7 @@ static uint64_t wall_s(void *arg)
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_status, .on_synced = on_synced};
 static const struct control_methods_ops methods_ops = {
-    .set_log_level = set_level, .now_ns = now_ns, .wall_s = wall_s};
+    .send = methods_send, .now_ns = now_ns, .wall_s = wall_s};
 
 static const char peer_key_text[] = "Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=";
 
@@ -150,7 +166,10 @@ static void set_up(void)
     methods = (struct control_methods){.device = &device, .peers = peers, .ops = &methods_ops};
     server = control_server_new(base, &limits, &control_methods_handler, &methods);
     ck_assert(base && peers && server);
-    query = level_request = 0;
+    query = 0;
+    asked.request = 0;
+    refusal = NULL;
+    link_is_up = true;
     tunneld_answers = true;
     listener_open();
     rule_add(1, "tcp:8080:127.0.0.1:20080");
@@ -186,18 +205,27 @@ static void client_send(int fd, const char *text)
     ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
+static void parent_answer(void)
+{
+    struct ipc_message message = {.header = {.type = IPC_MSG_RESULT, .request = asked.request}};
+    struct ipc_result *result = &message.body.result;
+    asked.request = 0;
+    ck_assert_int_eq(asked.to, IPC_PARENT);
+    if (refusal && asked.type == IPC_MSG_RULE_REQUEST) {
+        result->result = IPC_FAILED;
+        snprintf(result->text, sizeof result->text, "%s", refusal);
+    }
+    ck_assert(control_methods_message(&methods, IPC_PARENT, &message));
+}
+
 /* One turn of the loop, and of what answers it from the other side. */
 static void turn(void)
 {
     event_base_loop(base, EVLOOP_NONBLOCK);
     if (query && tunneld_answers)
         tunneld_answer();
-    if (level_request) {
-        const struct ipc_result done = {.result = IPC_OK};
-        uint32_t request = level_request;
-        level_request = 0;
-        control_methods_result(&methods, request, &done);
-    }
+    if (asked.request && (asked.type == IPC_MSG_LOG_LEVEL || asked.type == IPC_MSG_RULE_REQUEST))
+        parent_answer();
 }
 
 /* What the client receives until it has `lines` lines, or until it is closed. */
@@ -307,6 +335,121 @@ START_TEST(recorded_exchanges)
     int fd = client_connect();
     exchange(fd, recorded[_i].sent, recorded[_i].received);
     exchange(fd, recorded[_i].sent, recorded[_i].received); /* the connection stays usable */
+    close(fd);
+}
+END_TEST
+
+static const struct {
+    const char *refusal, *sent, *received;
+} changes[] = {
+    {NULL, "{\"method\":\"NexdCtl.ProxyAddEgress\",\"params\":[\"tcp:29081:100.64.0.7:8081\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":\"Added egress proxy rule: tcp:29081:100.64.0.7:8081\\n\",\"error\":null}\n"},
+    {NULL, "{\"method\":\"NexdCtl.ProxyAddIngress\",\"params\":[\"UDP:07000:[::1]:7001\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":\"Added ingress proxy rule: UDP:07000:[::1]:7001\\n\",\"error\":null}\n"},
+    {NULL, "{\"method\":\"NexdCtl.ProxyRemoveEgress\",\"params\":[\"tcp:29081:100.64.0.7:8082\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":\"Removed ingress proxy rule: tcp:29081:100.64.0.7:8082\\n\",\"error\":null}\n"},
+    {"port already in use by another proxy rule",
+     "{\"method\":\"NexdCtl.ProxyAddEgress\",\"params\":[\"tcp:29081:100.64.0.7:8081\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":null,\"error\":\"port already in use by another proxy rule\"}\n"},
+    {"no matching ingress proxy rule found: tcp:1:h:2",
+     "{\"method\":\"NexdCtl.ProxyRemoveIngress\",\"params\":[\"tcp:1:h:2\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":null,\"error\":\"no matching ingress proxy rule found: tcp:1:h:2\"}\n"},
+    {NULL, "{\"method\":\"NexdCtl.ProxyAddIngress\",\"params\":[\"tcp:8080\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":null,\"error\":\"invalid proxy rule format, must specify 4 colon-separated values "
+     "(tcp:8080)\"}\n"},
+    {NULL, "{\"method\":\"NexdCtl.ProxyAddIngress\",\"params\":[\"\"],\"id\":0}\n",
+     "{\"id\":0,\"result\":null,\"error\":\"invalid proxy rule format, must specify 4 colon-separated values "
+     "()\"}"
+     "\n"},
+};
+
+START_TEST(changes_of_rules)
+{
+    int fd = client_connect();
+    refusal = changes[_i].refusal;
+    exchange(fd, changes[_i].sent, changes[_i].received);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_change_asks_the_parent_for_the_rule_that_was_meant)
+{
+    int fd = client_connect();
+    exchange(
+        fd, "{\"method\":\"NexdCtl.ProxyRemoveIngress\",\"params\":[\"UDP:07000:[::1]:+7001\"],\"id\":0}",
+        "{\"id\":0,\"result\":\"Removed ingress proxy rule: UDP:07000:[::1]:+7001\\n\",\"error\":null}\n");
+    ck_assert(asked.rule.remove);
+    ck_assert_uint_eq(asked.rule.direction, RULE_INGRESS);
+    ck_assert_uint_eq(asked.rule.protocol, RULE_UDP);
+    ck_assert_uint_eq(asked.rule.listen_port, 7000);
+    ck_assert_str_eq(asked.rule.host, "::1");
+    ck_assert_uint_eq(asked.rule.dest_port, 7001);
+    link_is_up = false;
+    exchange(fd, "{\"method\":\"NexdCtl.ProxyRemoveIngress\",\"params\":[\"udp:1:h:2\"],\"id\":0}",
+             "{\"id\":0,\"result\":null,\"error\":\"nexd is not running; try again\"}\n");
+    close(fd);
+}
+END_TEST
+
+/* What the agent says, as recorded, and what it does not refuse but we do. */
+START_TEST(refusals_of_rules_read_as_the_agents)
+{
+    static const struct {
+        const char *rule, *expected;
+    } cases[] = {
+        {"8080:127.0.0.1:80",
+         "invalid proxy rule format, must specify 4 colon-separated values (8080:127.0.0.1:80)"},
+        {"icmp:8080:127.0.0.1:80", "invalid protocol (icmp)"},
+        {":8080:127.0.0.1:80", "invalid protocol ()"},
+        {"tcp:0:127.0.0.1:80", "invalid port (0): out of range 0-65535"},
+        {"tcp:65536:127.0.0.1:80", "invalid port (65536): out of range 0-65535"},
+        {"tcp:-1:127.0.0.1:80", "invalid port (-1): out of range 0-65535"},
+        {"tcp:abc:127.0.0.1:80", "invalid port (abc): strconv.Atoi: parsing \"abc\": invalid syntax"},
+        {"tcp: 8080:127.0.0.1:80", "invalid port ( 8080): strconv.Atoi: parsing \" 8080\": invalid syntax"},
+        {"tcp::h:80", "invalid port (): strconv.Atoi: parsing \"\": invalid syntax"},
+        {"tcp:99999999999999999999:h:80",
+         "invalid port (99999999999999999999): strconv.Atoi: parsing \"99999999999999999999\": value out of "
+         "range"},
+        {"tcp:8080::80", "invalid destination host:port (:80): host cannot be empty"},
+        {"tcp:8080:127.0.0.1:0", "invalid port (0): out of range 0-65535"},
+        {"tcp:8080:127.0.0.1:http", "invalid port (http): strconv.Atoi: parsing \"http\": invalid syntax"},
+        {"tcp:8080:::1:80",
+         "invalid destination host:port (::1:80): address ::1:80: too many colons in address"},
+        {"tcp:8080:127.0.0.1:80:90", "invalid destination host:port (127.0.0.1:80:90): address "
+                                     "127.0.0.1:80:90: too many colons in address"},
+        {"tcp:80:[::1]90",
+         "invalid destination host:port ([::1]90): address [::1]90: missing port in address"},
+        {"tcp:80:[::1:90",
+         "invalid destination host:port ([::1:90): address [::1:90: missing ']' in address"},
+        {"tcp:80:[]:90", "invalid destination host:port ([]:90): host cannot be empty"},
+        {"tcp:80:a]:90", "invalid destination host:port (a]:90): address a]:90: unexpected ']' in address"},
+        {"tcp:8\t\x1b:h:80", "invalid port (8\\t\\x1b): strconv.Atoi: parsing \"8\\t\\x1b\": invalid syntax"},
+        {"tcp:80:999.1.1.1:9", "own words"},
+        {"tcp:80:a b:9", "own words"},
+    };
+    char text[RULE_REFUSAL_MAX];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_str_eq(rule_refusal(cases[i].rule, "own words", text), cases[i].expected);
+}
+END_TEST
+
+START_TEST(a_process_that_ends_is_an_answer_too)
+{
+    bool closed;
+    int fd = client_connect();
+    client_send(fd, "{\"method\":\"NexdCtl.ProxyAddEgress\",\"params\":[\"tcp:1:h:2\"],\"id\":0}");
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    while (asked.request == 0 && clock_now_ns() < deadline_ns)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    struct ipc_message late = {.header = {.type = IPC_MSG_RESULT, .request = asked.request}};
+    asked.request = 0;
+    control_methods_link_down(&methods, IPC_TUNNELD); /* another one */
+    control_methods_link_down(&methods, IPC_PARENT);
+    ck_assert_str_eq(client_read(fd, 1, &closed),
+                     "{\"id\":0,\"result\":null,\"error\":\"nexd ended before it answered; try again\"}\n");
+    ck_assert(control_methods_message(&methods, IPC_PARENT, &late)); /* nobody waits for it */
+    late.header.request = 1;
+    ck_assert(!control_methods_message(&methods, IPC_PARENT, &late)); /* another part's */
     close(fd);
 }
 END_TEST
@@ -462,6 +605,10 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, recorded_exchanges, 0, sizeof recorded / sizeof *recorded);
+    tcase_add_loop_test(tests, changes_of_rules, 0, sizeof changes / sizeof *changes);
+    tcase_add_test(tests, a_change_asks_the_parent_for_the_rule_that_was_meant);
+    tcase_add_test(tests, refusals_of_rules_read_as_the_agents);
+    tcase_add_test(tests, a_process_that_ends_is_an_answer_too);
     tcase_add_test(tests, a_probe_that_closes_at_once_is_no_trouble);
     tcase_add_test(tests, nonsense_closes_that_client_only);
     tcase_add_test(tests, a_half_closed_client_gets_its_answers);
