@@ -2,8 +2,10 @@
  * that they belong to, as -x, --x, --x=v or --x v. A group named alone asks for its help. */
 #include "nexctl/command.h"
 
+#include "common/array.h"
 #include "common/err.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct entry {
@@ -37,6 +39,8 @@ static const struct entry set_entries[] = {
 static const struct command_group set = {"nexctl nexd set", "Set a value in the local nexd", set_entries};
 static const struct entry proxy_entries[] = {
     {"list", "List the proxy rules in force", COMMAND_PROXY_LIST, NULL},
+    {"add", "Add rules (--ingress RULE, --egress RULE, both repeatable)", COMMAND_PROXY_ADD, NULL},
+    {"remove", "Remove rules that were added (same flags)", COMMAND_PROXY_REMOVE, NULL},
     {NULL, NULL, 0, NULL},
 };
 static const struct command_group proxy = {"nexctl nexd proxy", "Proxy rules of the local nexd",
@@ -130,6 +134,24 @@ static int option_value(struct reader *r, const struct option_text *option, cons
     return EXIT_USAGE;
 }
 
+static int rule_option_read(struct reader *r, const struct option_text *option, bool ingress)
+{
+    const char *value;
+    struct command *out = r->out;
+    int err = option_value(r, option, &value);
+    if (err)
+        return err;
+    struct command_rule *grown =
+        array_reserve(out->rules, &out->rule_capacity, out->rule_count + 1, sizeof *grown);
+    if (!grown) {
+        snprintf(r->error, COMMAND_ERROR_MAX, "out of memory");
+        return EXIT_USAGE;
+    }
+    out->rules = grown;
+    out->rules[out->rule_count++] = (struct command_rule){.ingress = ingress, .list = value};
+    return NX_OK;
+}
+
 static int option_read(struct reader *r, const struct option_text *option)
 {
     const char *value;
@@ -144,6 +166,10 @@ static int option_read(struct reader *r, const struct option_text *option)
     }
     if (option_is(option, "unix-socket") && r->group != &root)
         return option_value(r, option, &r->out->unix_socket);
+    bool is_ingress = option_is(option, "ingress");
+    if ((id == COMMAND_PROXY_ADD || id == COMMAND_PROXY_REMOVE) &&
+        (is_ingress || option_is(option, "egress")))
+        return rule_option_read(r, option, is_ingress);
     bool is_ipv6 = id == COMMAND_GET_TUNNELIP && (option_is(option, "ipv6") || option_is(option, "6"));
     bool is_full = id == COMMAND_PEERS_LIST && (option_is(option, "full") || option_is(option, "f"));
     if ((is_ipv6 || is_full) && !option->value) {
@@ -191,5 +217,15 @@ int command_parse(int argc, char *const *argv, struct command *out, char *error)
     }
     out->help = r.group;
     out->id = r.help || !r.command ? COMMAND_HELP : r.command->id;
+    if (!err && (out->id == COMMAND_PROXY_ADD || out->id == COMMAND_PROXY_REMOVE) && out->rule_count == 0) {
+        snprintf(error, COMMAND_ERROR_MAX, "No rules provided");
+        err = EXIT_USAGE;
+    }
     return err;
+}
+
+void command_free(struct command *command)
+{
+    free(command->rules);
+    *command = (struct command){0};
 }

@@ -15,10 +15,18 @@ enum command_id {
     COMMAND_SET_DEBUG_ON,
     COMMAND_SET_DEBUG_OFF,
     COMMAND_PROXY_LIST,
+    COMMAND_PROXY_ADD,
+    COMMAND_PROXY_REMOVE,
     COMMAND_PEERS_LIST,
 };
 
 struct command_group;
+
+/* Value of --ingress or --egress: rules, separated by commas. */
+struct command_rule {
+    bool ingress;
+    const char *list;
+};
 
 struct command {
     enum command_id id;
@@ -26,11 +34,15 @@ struct command {
     enum output_form output;
     const char *unix_socket; /* NULL = default */
     bool ipv6;
+    struct command_rule *rules; /* `proxy add` and `proxy remove`: at least one */
+    size_t rule_count, rule_capacity;
 };
 
 /* NX_OK, or the exit status to end with (positive), and then `error` (COMMAND_ERROR_MAX bytes) holds one line
  * for standard error. */
 int command_parse(int argc, char *const *argv, struct command *out, char *error);
+/* Whatever command_parse() returned. */
+void command_free(struct command *command);
 void command_help(FILE *out, const struct command_group *group);
 
 #endif

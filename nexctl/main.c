@@ -5,6 +5,7 @@
  * status: 0; 1 for every failure; 3 for a command that does not exist. */
 #include "common/err.h"
 #include "nexctl/command.h"
+#include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
 
 #include <errno.h>
@@ -78,6 +79,23 @@ static int peers_list(const char *path, enum output_form output)
     return EXIT_SUCCESS;
 }
 
+static int proxy_call(const void *path, const char *method, const char *rule, char **result, char *error)
+{
+    errno = 0;
+    return rpc_call(path, method, rule, result, error);
+}
+
+static int proxy(const char *path, const struct command *command)
+{
+    char error[RPC_ERROR_MAX] = "out of memory";
+    int err = proxy_change(stdout, command, proxy_call, path, error);
+    if (err == NX_ENOENT)
+        connect_failed(path, errno, error);
+    else if (err)
+        fprintf(stderr, "%s\n", error);
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int version(const char *path)
 {
     char *result = call(path, "Version");
@@ -110,6 +128,9 @@ static int run(const struct command *command)
         return call_and_print(path, "SetDebugOff", "\n");
     case COMMAND_PROXY_LIST:
         return call_and_print(path, "ProxyList", "");
+    case COMMAND_PROXY_ADD:
+    case COMMAND_PROXY_REMOVE:
+        return proxy(path, command);
     case COMMAND_PEERS_LIST:
         return peers_list(path, command->output);
     }
@@ -125,9 +146,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error);
         if (status == EXIT_USAGE && strncmp(error, "Incorrect", 9) == 0)
             command_help(stderr, command.help);
+        command_free(&command);
         return status;
     }
     status = run(&command);
+    command_free(&command);
     if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "standard output: %s\n", strerror(errno));
         return EXIT_FAILURE;

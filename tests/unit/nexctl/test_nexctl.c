@@ -3,6 +3,7 @@
 #include "common/err.h"
 #include "nexctl/command.h"
 #include "nexctl/peers.h"
+#include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
 #include "nexctl/table.h"
 
@@ -211,6 +212,30 @@ static const struct {
      NULL,
      false,
      "Incorrect Usage: flag provided but not defined: -unix-socket"},
+    {{"nexd", "proxy", "add"}, 1, COMMAND_PROXY_ADD, 0, NULL, false, "No rules provided"},
+    {{"nexd", "proxy", "remove"}, 1, COMMAND_PROXY_REMOVE, 0, NULL, false, "No rules provided"},
+    {{"nexd", "proxy", "add", "--ingress", "r"}, 0, COMMAND_PROXY_ADD, 0, NULL, false, NULL},
+    {{"nexd", "proxy", "remove", "-egress=r", "--output", "json"},
+     0,
+     COMMAND_PROXY_REMOVE,
+     OUTPUT_JSON,
+     NULL,
+     false,
+     NULL},
+    {{"nexd", "proxy", "add", "--ingress"},
+     1,
+     COMMAND_PROXY_ADD,
+     0,
+     NULL,
+     false,
+     "Incorrect Usage: flag needs an argument: --ingress"},
+    {{"nexd", "proxy", "list", "--ingress", "r"},
+     1,
+     COMMAND_PROXY_LIST,
+     0,
+     NULL,
+     false,
+     "Incorrect Usage: flag provided but not defined: -ingress"},
     {{"nexd", "status", "now"},
      1,
      COMMAND_STATUS,
@@ -230,6 +255,7 @@ START_TEST(command_lines)
     ck_assert_int_eq(command_parse(argc, argv, &command, error), lines[_i].status);
     if (lines[_i].status) {
         ck_assert_msg(strncmp(error, lines[_i].error, strlen(lines[_i].error)) == 0, "%s", error);
+        command_free(&command);
         return;
     }
     ck_assert_int_eq(command.id, lines[_i].id);
@@ -237,6 +263,77 @@ START_TEST(command_lines)
     ck_assert_pstr_eq(command.unix_socket, lines[_i].unix_socket);
     ck_assert(command.ipv6 == lines[_i].ipv6);
     ck_assert_ptr_nonnull(command.help);
+    command_free(&command);
+}
+END_TEST
+
+/* -- Changes of rules -- */
+
+struct proxy_log {
+    char calls[1024];
+    bool gone;
+};
+
+/* A nexd that has every rule with an "x" in it already. */
+static int proxy_nexd(const void *arg, const char *method, const char *rule, char **result, char *error)
+{
+    struct proxy_log *log = (struct proxy_log *)(uintptr_t)arg;
+    if (log->gone)
+        return NX_ENOENT;
+    sprintf(log->calls + strlen(log->calls), "%s(%s) ", method, rule);
+    if (strchr(rule, 'x')) {
+        snprintf(error, RPC_ERROR_MAX, "port already in use by another proxy rule");
+        return NX_EPROTO;
+    }
+    ck_assert_int_gt(asprintf(result, "Done: %s\n", rule), 0);
+    return NX_OK;
+}
+
+START_TEST(each_rule_is_a_call_with_an_outcome_of_its_own)
+{
+    char *argv[] = {"nexctl", "nexd",      "proxy",      "add",      "--egress",
+                    "e1",     "--ingress", "i1, ix ,i3", "--egress", "ex"};
+    struct command command;
+    struct proxy_log log = {.gone = false};
+    char error[RPC_ERROR_MAX] = "", *text = NULL;
+    size_t length = 0;
+    ck_assert_int_eq(command_parse(sizeof argv / sizeof *argv, argv, &command, error), NX_OK);
+    FILE *out = open_memstream(&text, &length);
+    ck_assert_int_eq(proxy_change(out, &command, proxy_nexd, &log, error), NX_OK);
+    fclose(out);
+    ck_assert_str_eq(log.calls,
+                     "ProxyAddIngress(i1) ProxyAddIngress(ix) ProxyAddIngress(i3) ProxyAddEgress(e1) "
+                     "ProxyAddEgress(ex) ");
+    ck_assert_str_eq(text,
+                     "Done: i1\n"
+                     "Error adding ingress rule (ix): Failed to execute method (ProxyAddIngress): port "
+                     "already in use by another proxy rule\n\n"
+                     "Done: i3\nDone: e1\n"
+                     "Error adding egress rule (ex): Failed to execute method (ProxyAddEgress): port already "
+                     "in use by another proxy rule\n\n");
+    free(text);
+    command_free(&command);
+}
+END_TEST
+
+START_TEST(removing_names_itself_and_an_absent_nexd_ends_it)
+{
+    char *argv[] = {"nexctl", "nexd", "proxy", "remove", "--egress", "ex"};
+    struct command command;
+    struct proxy_log log = {.gone = false};
+    char error[RPC_ERROR_MAX] = "", *text = NULL;
+    size_t length = 0;
+    ck_assert_int_eq(command_parse(sizeof argv / sizeof *argv, argv, &command, error), NX_OK);
+    FILE *out = open_memstream(&text, &length);
+    ck_assert_int_eq(proxy_change(out, &command, proxy_nexd, &log, error), NX_OK);
+    log.gone = true;
+    ck_assert_int_eq(proxy_change(out, &command, proxy_nexd, &log, error), NX_ENOENT);
+    fclose(out);
+    ck_assert_str_eq(text,
+                     "Error removing egress rule (ex): Failed to execute method (ProxyRemoveEgress): port "
+                     "already in use by another proxy rule\n\n");
+    free(text);
+    command_free(&command);
 }
 END_TEST
 
@@ -383,6 +480,8 @@ int main(void)
     tcase_add_test(forms, odd_peers);
     tcase_add_loop_test(forms, lists_that_are_none, 0, sizeof bad_lists / sizeof *bad_lists);
     tcase_add_loop_test(forms, command_lines, 0, sizeof lines / sizeof *lines);
+    tcase_add_test(forms, each_rule_is_a_call_with_an_outcome_of_its_own);
+    tcase_add_test(forms, removing_names_itself_and_an_absent_nexd_ends_it);
     suite_add_tcase(suite, forms);
     TCase *calls = tcase_create("calls");
     tcase_add_loop_test(calls, a_call_and_its_answer, 0, 2);
