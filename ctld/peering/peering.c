@@ -285,7 +285,7 @@ static int given_remember(struct given *given, const struct peering_peer *peer)
     return NX_OK;
 }
 
-/* Short of memory, the peer is as it was, and the next run tries again. */
+/* Short of memory, the next run tries again; to set a peer twice changes nothing. */
 static int hand_out(struct peering *peering, struct entry *entry, const struct entry *relay)
 {
     struct peering_peer peer = {.public_key = entry->member.key,
@@ -297,10 +297,8 @@ static int hand_out(struct peering *peering, struct entry *entry, const struct e
     peer.allowed = peering->prefixes;
     if (same_as_given(&entry->given, &peer))
         return NX_OK;
-    const int err = given_remember(&entry->given, &peer);
-    if (err == NX_OK)
-        peering->ops->set(peering->arg, &peer);
-    return err;
+    const int err = peering->ops->set(peering->arg, &peer);
+    return err == NX_OK ? given_remember(&entry->given, &peer) : err;
 }
 
 static void take_back(struct peering *peering, struct entry *entry)

@@ -25,8 +25,9 @@ struct peering_peer {
 };
 
 struct peering_ops {
-    /* Create or update: these prefixes replace the old ones. May not call back into peering. */
-    void (*set)(void *arg, const struct peering_peer *peer);
+    /* Create or update: these prefixes replace the old ones. May not call back into peering. Not NX_OK (short
+     * of memory): it comes again with the next run. */
+    int (*set)(void *arg, const struct peering_peer *peer);
     void (*remove)(void *arg, const uint8_t public_key[KEY_BYTES]);
     /* Our own device's tunnel addresses, as the list of devices has them: at first, and when they change
      * (family NETADDR_NONE = it has none of that family). What was built on others has to be built anew. */

@@ -33,7 +33,7 @@ static struct peer *find(const uint8_t *key, bool make)
     return make ? free_place : NULL;
 }
 
-static void on_set(void *arg, const struct peering_peer *wanted)
+static int on_set(void *arg, const struct peering_peer *wanted)
 {
     (void)arg;
     struct peer *peer = find(wanted->public_key, true);
@@ -42,12 +42,13 @@ static void on_set(void *arg, const struct peering_peer *wanted)
     fuzz_require(wanted->endpoint.addr.family != NETADDR_V4 ||
                  (wanted->endpoint.addr.bytes[0] != 127 && wanted->endpoint.addr.bytes[0] < 224));
     if (!peer || wanted->allowed_count > 128)
-        return;
+        return NX_OK;
     peer->there = true;
     memcpy(peer->key, wanted->public_key, KEY_BYTES);
     peer->allowed_count = wanted->allowed_count;
     if (wanted->allowed_count > 0)
         memcpy(peer->allowed, wanted->allowed, wanted->allowed_count * sizeof *wanted->allowed);
+    return NX_OK;
 }
 
 static void on_remove(void *arg, const uint8_t key[KEY_BYTES])

@@ -16,10 +16,12 @@ static struct net_peer *tunnel_find(const uint8_t *key)
     return NULL;
 }
 
-static void on_set(void *arg, const struct peering_peer *peer)
+static int on_set(void *arg, const struct peering_peer *peer)
 {
     (void)arg;
     struct net_peer *mine = tunnel_find(peer->public_key);
+    if (net.short_of_memory)
+        return NX_ENOMEM;
     for (size_t i = 0; i < NET_TUNNEL_MAX && !mine; i++) {
         if (!net.peers[i].there) {
             mine = &net.peers[i];
@@ -37,6 +39,7 @@ static void on_set(void *arg, const struct peering_peer *peer)
     if (peer->allowed_count)
         memcpy(mine->allowed, peer->allowed, peer->allowed_count * sizeof *peer->allowed);
     net.sets++;
+    return NX_OK;
 }
 
 static void on_remove(void *arg, const uint8_t key[KEY_BYTES])

@@ -34,6 +34,7 @@ struct net {
     struct peering_self self;
     uint64_t now_ns;
     struct net_peer peers[NET_TUNNEL_MAX];
+    bool short_of_memory; /* nothing can be set */
     unsigned sets, removes, own_told;
     struct netaddr own_v4, own_v6;
     /* Endpoints that answer, of `up_key` (NULL = whoever has them); others do not. */

@@ -411,6 +411,19 @@ START_TEST(a_device_that_registers_anew_with_its_key_keeps_its_session)
 }
 END_TEST
 
+START_TEST(what_did_not_fit_into_memory_is_tried_again)
+{
+    net.short_of_memory = true;
+    net_device(&a, 1);
+    list_a();
+    ck_assert(!net_peer(1));
+    net.short_of_memory = false;
+    net_run();
+    ck_assert_str_eq(net_allowed(1), "100.64.0.2/32 200::2/128");
+    ck_assert_uint_eq(net.sets, 1);
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, net_start, net_stop);
@@ -431,6 +444,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, without_stun_local_endpoints_are_tried);
     tcase_add_test(tcase, a_peer_without_any_endpoint_may_come_to_us);
     tcase_add_test(tcase, our_own_addresses_come_from_the_list);
+    tcase_add_test(tcase, what_did_not_fit_into_memory_is_tried_again);
     tcase_add_test(tcase, a_device_that_registers_anew_with_its_key_keeps_its_session);
 }
 
