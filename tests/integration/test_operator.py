@@ -1,0 +1,289 @@
+"""The operator's side: nexctl against a running node. Rules that come and go, what survives a restart, what the socket tells."""
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from lab import traffic, waiting
+from lab.node import program, slowness
+from lab.traffic import LOOPBACK
+
+
+def nexctl(node, *words, output=None, seconds=30, binary=None):
+    """Runs `nexctl nexd WORDS` against a node; a CompletedProcess."""
+    options = ["--output", output] if output else []
+    command = [binary or program("nexctl", node.folder.parent), *options, "nexd", "--unix-socket", node.folder / "nexd.sock",
+               *words]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=seconds * slowness())
+
+
+def says(node, *words, **options):
+    """The output of a nexctl command that must succeed."""
+    done = nexctl(node, *words, **options)
+    assert done.returncode == 0 and done.stderr == "", done
+    return done.stdout
+
+
+def add(node, *rules):
+    return says(node, "proxy", "add", *rules)
+
+
+def remove(node, *rules):
+    return says(node, "proxy", "remove", *rules)
+
+
+def listed(node):
+    return says(node, "proxy", "list").splitlines()
+
+
+def state_path(node):
+    return node.folder / ".nexodus" / "state.json"
+
+
+def stored(node):
+    return json.loads(state_path(node).read_text(encoding="utf-8"))["proxy-rules-config"]
+
+
+def refused(node, port):
+    try:
+        traffic.tcp_connect(node.host, LOOPBACK[4], port, seconds=2).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:  # somebody listens, and the far end is not there
+        return False
+    return False
+
+
+def restart(node):
+    """SIGKILL, with no chance to say or write anything, and a new start."""
+    os.kill(node.pid, signal.SIGKILL)
+    node.process.wait(5)
+    node.notify.close()
+    node.start()
+
+
+@pytest.fixture
+def pair(scene):
+    """Two nodes without rules; a service behind port 80 of b."""
+    a, b = scene.pair()
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    return a, b
+
+
+# -- Rules at run time --
+
+def test_given_a_node_without_rules_when_rules_are_added_killed_and_removed_then_it_goes_as_with_the_nexodus_agent(scene):
+    node = scene.node()
+    node.start()
+    service = scene.keep(traffic.TcpService(node.host, LOOPBACK[4], 8080))
+    rules = ("--ingress", "tcp:4242:127.0.0.1:8080", "--egress", f"tcp:8081:{node.v4}:4242")
+    assert listed(node) == [] and refused(node, 8081)
+    assert not state_path(node).exists()
+    assert add(node, *rules) == (f"Added ingress proxy rule: {rules[1]}\nAdded egress proxy rule: {rules[3]}\n")
+    assert stored(node) == {"egress": [rules[3]], "ingress": [rules[1]]}
+    assert state_path(node).read_text(encoding="utf-8").startswith('{\n  "proxy-rules-config": {\n    "egress": [\n      "tcp')
+    assert state_path(node).stat().st_mode & 0o7777 == 0o600
+    assert listed(node) == [f"--ingress {rules[1]}", f"--egress {rules[3]}"]
+    restart(node)
+    assert sorted(listed(node)) == sorted([f"--ingress {rules[1]}", f"--egress {rules[3]}"])
+    with traffic.tcp_connect(node.host, LOOPBACK[4], 8081) as connection:
+        assert traffic.exchange(connection) == b"ping"
+    assert remove(node, *rules) == (f"Removed ingress proxy rule: {rules[1]}\nRemoved ingress proxy rule: {rules[3]}\n")
+    assert listed(node) == []
+    assert stored(node) == {"egress": None, "ingress": None}
+    assert refused(node, 8081)
+    assert service
+
+
+def test_given_a_pair_when_rules_are_added_at_both_ends_then_traffic_passes_at_once(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+
+
+def test_given_udp_rules_when_added_and_removed_then_the_port_answers_and_is_free_again(scene):
+    a, b = scene.pair()
+    scene.keep(traffic.UdpService(b.host, LOOPBACK[4], 53))
+    add(b, "--ingress", "udp:9000:127.0.0.1:53")
+    add(a, "--egress", f"udp:8000:{b.v4}:9000")
+    with traffic.udp_client(a.host, LOOPBACK[4], 8000) as client:
+        assert traffic.udp_ask(client, b"ping") == b"ping"
+    remove(a, "--egress", f"udp:8000:{b.v4}:9000")
+
+    def bindable():
+        try:
+            traffic.udp_bind(a.host, "::", 8000).close()
+            return True
+        except OSError:
+            return False
+    waiting.until(bindable, 5, "the port to be given back")
+
+
+def test_given_a_live_flow_when_its_rule_is_removed_then_it_goes_on_and_new_ones_are_refused(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+        remove(a, "--egress", f"tcp:8000:{b.v4}:9000")
+        remove(b, "--ingress", "tcp:9000:127.0.0.1:80")
+        assert refused(a, 8000)
+        assert traffic.exchange(connection, b"still here") == b"still here"
+
+
+def test_given_several_destinations_on_one_port_when_one_is_removed_then_the_others_serve(pair, scene):
+    a, b = pair
+    for number in (81, 82):
+        scene.keep(traffic.TcpService(b.host, LOOPBACK[4], number, traffic.name_service(str(number))))
+    add(b, "--ingress", "tcp:9001:127.0.0.1:81,tcp:9001:127.0.0.1:82")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9001")
+
+    def answers():
+        found = set()
+        for _ in range(4):
+            with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+                found.add(traffic.receive_exactly(connection, 2))
+        return found
+    assert answers() == {b"81", b"82"}
+    remove(b, "--ingress", "tcp:9001:127.0.0.1:81")
+    assert answers() == {b"82"}
+
+
+@pytest.mark.parametrize("role", ["proxyd", "tunneld", "ctld"])
+def test_given_rules_of_run_time_when_a_child_dies_then_all_of_them_are_still_in_force(pair, role):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000", "--egress", f"tcp:8001:{b.v4}:9000")
+    remove(a, "--egress", f"tcp:8001:{b.v4}:9000")
+    a.kill_child(role)
+    waiting.until(lambda: nexctl(a, "status").stdout == "Status: Running\n", 10, "the node to be back")
+    assert listed(a) == [f"--egress tcp:8000:{b.v4}:9000"]
+    assert refused(a, 8001)
+
+    def works():
+        try:
+            with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+                return traffic.exchange(connection) == b"ping"
+        except OSError:
+            return False
+    waiting.until(works, 10, "a flow")
+
+
+def test_given_flag_rules_when_equal_ones_are_added_and_removed_then_the_flags_stay(scene):
+    node = scene.node(["--egress", "tcp:8000:100.64.0.9:1"])
+    node.start()
+    rule = "tcp:8000:100.64.0.9:1"
+    failure = "Error {} egress rule ({}): Failed to execute method (Proxy{}Egress): {}\n\n"
+    missing = f"no matching egress proxy rule found: {rule}"
+    assert remove(node, "--egress", rule) == failure.format("removing", rule, "Remove", missing)
+    assert add(node, "--egress", rule) == f"Added egress proxy rule: {rule}\n"
+    taken = "port already in use by another proxy rule"
+    assert add(node, "--egress", rule) == failure.format("adding", rule, "Add", taken)
+    assert listed(node) == [f"--egress {rule}"] * 2
+    assert remove(node, "--egress", rule) == f"Removed ingress proxy rule: {rule}\n"
+    assert listed(node) == [f"--egress {rule}"]
+    assert not refused(node, 8000)
+
+
+def test_given_rules_that_cannot_be_when_added_then_each_is_refused_with_a_reason_and_the_node_lives(scene):
+    node = scene.node()
+    node.start()
+    taken = scene.keep(traffic.tcp_listen(node.host, "0.0.0.0", 8000))
+    cases = {
+        "bogus": "invalid proxy rule format, must specify 4 colon-separated values (bogus)",
+        "tcp:0:h:1": "invalid port (0): out of range 0-65535",
+        "icmp:1:h:1": "invalid protocol (icmp)",
+        "tcp:80:999.1.1.1:9": "999.1.1.1",
+        "tcp:8000:100.64.0.9:1": "8000",
+        "tcp:80:100.64.0.9:1": "80",
+    }
+    for rule, reason in cases.items():
+        answer = add(node, "--egress", rule)
+        assert answer.startswith(f"Error adding egress rule ({rule}): ") and reason in answer.split("): ", 1)[1], answer
+    assert listed(node) == [] and taken
+    assert not state_path(node).exists()
+    assert nexctl(node, "proxy", "add").stderr == "No rules provided\n"
+
+
+def test_given_many_operators_at_once_when_they_add_and_remove_then_every_answer_holds(scene):
+    node = scene.node()
+    node.start()
+    rules = [f"tcp:{8000 + i}:100.64.0.9:1" for i in range(12)]
+    for word in ("add", "remove"):
+        running = [waiting.background(nexctl, node, "proxy", word, "--egress", rule) for rule in rules]
+        for rule, done in zip(rules, running):
+            assert rule in done.result(30).stdout and "Error" not in done.result().stdout
+        assert sorted(listed(node)) == sorted(f"--egress {rule}" for rule in rules if word == "add")
+
+
+# -- The state folder --
+
+def test_given_a_state_folder_of_the_nexodus_agent_when_taken_over_then_its_rules_work_and_the_rest_stays(scene):
+    node = scene.node()
+    found = {"auth-token": {"access_token": "t", "expiry": "2024-07-01T00:00:00.123456789Z"}, "public-key": "a",
+             "private-key": "b", "proxy-rules-config": {"egress": ["tcp:8000:100.64.0.9:1"], "ingress": None},
+             "port": 41641, "later": [1, {"x": None}]}
+    state_path(node).parent.mkdir(mode=0o700)
+    state_path(node).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    for path in (state_path(node).parent, state_path(node)):
+        os.chown(path, *[node.folder.stat().st_uid] * 2)
+    node.start()
+    assert listed(node) == ["--egress tcp:8000:100.64.0.9:1"]
+    add(node, "--ingress", "udp:53:[::1]:53")
+    found["proxy-rules-config"]["ingress"] = ["udp:53:[::1]:53"]
+    assert json.loads(state_path(node).read_text(encoding="utf-8")) == found
+    assert list(json.loads(state_path(node).read_text(encoding="utf-8"))) == list(found)
+
+
+def test_given_a_damaged_state_file_when_started_then_it_ends_with_file_and_reason(scene):
+    node = scene.node()
+    node.folder.joinpath("state").mkdir()
+    node.folder.joinpath("state", "state.json").write_text('{"proxy-rules-config": {"egress": ["tcp:0:h:1"]}}', encoding="utf-8")
+    for path in (node.folder / "state", node.folder / "state" / "state.json"):
+        os.chown(path, *[node.folder.stat().st_uid] * 2)
+    node.flags = ["--state-dir", node.folder / "state"]
+    node.launch()
+    assert node.process.wait(10) == 1
+    assert "state/state.json" in node.process.text() and "tcp:0:h:1" in node.process.text()
+
+
+def test_given_one_state_folder_when_a_second_node_starts_on_it_then_it_ends_and_the_first_goes_on(scene):
+    first, second = scene.node(), scene.node()
+    first.start()
+    add(first, "--egress", "tcp:8000:100.64.0.9:1")
+    second.flags = ["--state-dir", state_path(first).parent]
+    os.chmod(first.folder, 0o755)
+    second.launch()
+    assert second.process.wait(10) == 1
+    assert "another nexd uses this state folder" in second.process.text()
+    assert listed(first) == ["--egress tcp:8000:100.64.0.9:1"]
+
+
+def test_given_a_state_folder_that_cannot_be_written_when_a_rule_is_added_then_the_file_is_named_and_nothing_changes(scene):
+    node = scene.node()
+    node.start()
+    add(node, "--egress", "tcp:8000:100.64.0.9:1")
+    state_path(node).parent.chmod(0o500)
+    before = state_path(node).read_text(encoding="utf-8")
+    answer = add(node, "--egress", "tcp:8001:100.64.0.9:1")
+    assert str(state_path(node)) in answer and "Permission denied" in answer
+    assert refused(node, 8001) and not refused(node, 8000)
+    answer = remove(node, "--egress", "tcp:8000:100.64.0.9:1")
+    assert str(state_path(node)) in answer
+    assert listed(node) == ["--egress tcp:8000:100.64.0.9:1"] and not refused(node, 8000)
+    assert state_path(node).read_text(encoding="utf-8") == before
+    state_path(node).parent.chmod(0o700)
+    assert "Added" in add(node, "--egress", "tcp:8001:100.64.0.9:1")
+
+
+def test_given_a_rule_just_added_when_the_node_is_killed_at_once_then_it_is_there_again(scene):
+    node = scene.node()
+    node.start()
+    for number in range(5):
+        add(node, "--egress", f"tcp:{8000 + number}:100.64.0.9:1")
+        restart(node)
+        assert len(listed(node)) == number + 1
