@@ -144,6 +144,10 @@ static void on_close(struct ipc_link *link, int err, const char *why, void *arg)
         child_exit(child, 1); /* nothing runs unsupervised */
         return;
     }
+    if (err == NX_EPROTO) {
+        struct ipc_link_broken broken = {.peer = (uint8_t)peer, .generation = ipc_link_generation(link)};
+        (void)ipc_send(child->links[IPC_PARENT], IPC_MSG_LINK_BROKEN, 0, &broken);
+    }
     if (child->links[peer] == link)
         sibling_down(child, peer);
     else

@@ -33,6 +33,7 @@ enum {
     IPC_VERSION = 1,
     IPC_NAME_MAX = 253,
     IPC_TEXT_MAX = 512,
+    IPC_VERSION_TEXT_MAX = 64,
     IPC_PREFIXES_MAX = 128,
     IPC_ADDRS_MAX = 16,
     IPC_FDS_MAX = 4,
@@ -88,6 +89,7 @@ enum ipc_outcome {
     M(LOG_LEVEL, log_level, 5, IPC_FROM_PARENT | IPC_C_P)                                                    \
     M(RESULT, result, 6,                                                                                     \
       IPC_TO_PARENT | IPC_C_T | IPC_T_C | IPC_C_X | IPC_X_C | IPC_X_T | IPC_T_X | IPC_FROM_PARENT)           \
+    M(LINK_BROKEN, link_broken, 7, IPC_TO_PARENT)                                                            \
     M(TUNNEL_CONFIG, tunnel_config, 10, IPC_P_T)                                                             \
     M(TUNNEL_SOCKETS, tunnel_sockets, 11, IPC_P_T)                                                           \
     M(TUNNEL_READY, tunnel_ready, 12, IPC_T_P)                                                               \
@@ -121,7 +123,8 @@ enum ipc_outcome {
     M(DEVICE, device, 50, IPC_P_C)                                                                           \
     M(STATIC_PEER, static_peer, 51, IPC_P_C)                                                                 \
     M(STATIC_DONE, static_done, 52, IPC_P_C)                                                                 \
-    M(CONTROL_SOCKET, control_socket, 53, IPC_P_C)
+    M(CONTROL_SOCKET, control_socket, 53, IPC_P_C)                                                           \
+    M(REPORT_VERSION, report_version, 54, IPC_P_C)
 
 /* A child is set up, sandboxed and waits for its configuration. */
 #define IPC_FIELDS_HELLO(F)                                                                                  \
@@ -135,6 +138,10 @@ enum ipc_outcome {
     F(FD, fd, IPC_FD_LINK, 0)
 /* That sibling died: the link of this generation carries nothing more. */
 #define IPC_FIELDS_LINK_DOWN(F)                                                                              \
+    F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \
+    F(U32, generation, 1, UINT32_MAX)
+/* What came over the link of this generation broke the protocol: its sender is to be restarted. */
+#define IPC_FIELDS_LINK_BROKEN(F)                                                                            \
     F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \
     F(U32, generation, 1, UINT32_MAX)
 /* Close flows properly and exit within grace_ms. */
@@ -285,6 +292,9 @@ enum ipc_outcome {
 #define IPC_FIELDS_STATIC_DONE(F) F(U32, peers, 0, UINT32_MAX)
 /* The listening control socket, bound by the parent. */
 #define IPC_FIELDS_CONTROL_SOCKET(F) F(FD, fd, IPC_FD_UNIX_LISTENER, 0)
+/* What Version on the control socket answers, in place of the program's own version; comes before
+ * CONTROL_SOCKET. */
+#define IPC_FIELDS_REPORT_VERSION(F) F(TEXT, version, IPC_VERSION_TEXT_MAX, 0)
 
 /* -- From here on, generated. ------------------------------------------------------------------------------
  */

@@ -104,6 +104,17 @@ static void log_level(struct parent_child *child, uint32_t request, const struct
         ipc_send(child->link, IPC_MSG_RESULT, request, &done);
 }
 
+/* A child cannot mend its link; the accused sibling is restarted. A child that accuses falsely gains no more
+ * than it could have by sending nonsense itself, and the accused's back-off bounds how often. */
+static void link_broken(struct parent_child *child, const struct ipc_link_broken *message)
+{
+    enum ipc_role accused = (enum ipc_role)message->peer;
+    if (accused == child->role)
+        parent_misbehaved(child, "LINK_BROKEN of a link to itself");
+    else if (supervisor_pair_alive(&child->parent->supervisor, child->role, accused, message->generation))
+        parent_misbehaved(parent_child_of(child->parent, accused), "it broke the protocol towards a sibling");
+}
+
 void report_message(struct ipc_link *link, struct ipc_message *message, void *arg)
 {
     (void)link;
@@ -128,6 +139,9 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         break;
     case IPC_MSG_TUNNEL_READY:
         tunnel_ready(child, &body->tunnel_ready);
+        break;
+    case IPC_MSG_LINK_BROKEN:
+        link_broken(child, &body->link_broken);
         break;
     case IPC_MSG_RULE_REQUEST:
         rule_change_request(&parent->rule_change, message->header.request, &body->rule_request,

@@ -94,6 +94,15 @@ static void pairs_unlink(struct supervisor *s, enum ipc_role gone)
     }
 }
 
+bool supervisor_pair_alive(const struct supervisor *s, enum ipc_role a, enum ipc_role b, uint32_t generation)
+{
+    for (size_t i = 0; i < SUPERVISOR_PAIRS; i++)
+        if ((pair_roles[i][0] == a && pair_roles[i][1] == b) ||
+            (pair_roles[i][0] == b && pair_roles[i][1] == a))
+            return generation != 0 && s->pair_generation[i] == generation;
+    return false;
+}
+
 static void child_advance(struct supervisor *s, enum ipc_role role, uint64_t now_ns)
 {
     struct supervisor_child *child = child_of(s, role);

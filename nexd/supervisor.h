@@ -102,6 +102,8 @@ uint64_t supervisor_next_ns(const struct supervisor *s);
 /* Takes the next action, oldest first; false when there is none. */
 bool supervisor_next_action(struct supervisor *s, struct supervisor_action *out);
 
+/* Is `generation` that of the live link between two children? */
+bool supervisor_pair_alive(const struct supervisor *s, enum ipc_role a, enum ipc_role b, uint32_t generation);
 enum supervisor_state supervisor_state_of(const struct supervisor *s, enum ipc_role role);
 /* Delay of the restart that is being waited for, ms; 0 when `role` is not in BACKOFF. */
 uint32_t supervisor_restart_delay_ms(const struct supervisor *s, enum ipc_role role, uint64_t now_ns);

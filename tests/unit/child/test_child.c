@@ -115,6 +115,11 @@ START_TEST(sibling_breaks_the_protocol)
     int tunneld = stage_link(&stage, IPC_TUNNELD, 1);
     stage_expect(&stage, "up tunneld 1");
     ck_assert_int_eq((int)send(tunneld, "garbage", 7, MSG_NOSIGNAL), 7);
+    struct ipc_message broken;
+    ck_assert(stage_receive(stage.parent, IPC_PARENT, &broken));
+    ck_assert_uint_eq(broken.header.type, IPC_MSG_LINK_BROKEN);
+    ck_assert_uint_eq(broken.body.link_broken.peer, IPC_TUNNELD);
+    ck_assert_uint_eq(broken.body.link_broken.generation, 1);
     stage_expect(&stage, "down tunneld");
     stage_expect_end(tunneld);
     close(stage_link(&stage, IPC_TUNNELD, 2)); /* a new one is welcome, if only for a moment */

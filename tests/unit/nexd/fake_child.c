@@ -28,6 +28,7 @@ enum { LINE_MAX_BYTES = 128, EARLY_MAX = 32, PARENT_FD = 3, RULES_MAX_COUNT = 64
 
 static struct event_base *base;
 static struct ipc_link *parent;
+static struct ipc_link_broken last_link;
 static enum ipc_role role;
 static int test_fd = -1;
 static bool deaf;
@@ -99,6 +100,13 @@ static void wish(const char *text)
     ipc_send(parent, IPC_MSG_RULE_REQUEST, ++request, &message);
 }
 
+/* Of the sibling that was linked last. */
+static void accuse(void)
+{
+    if (parent == NULL || ipc_send(parent, IPC_MSG_LINK_BROKEN, 0, &last_link) != 0)
+        report("cannot accuse");
+}
+
 static void on_order(evutil_socket_t fd, short what, void *arg)
 {
     (void)what, (void)arg;
@@ -112,6 +120,8 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         _exit(atoi(order + 5));
     else if (strcmp(order, "garbage") == 0)
         send(PARENT_FD, "garbage", 7, MSG_NOSIGNAL);
+    else if (strcmp(order, "accuse") == 0)
+        accuse();
     else if (strcmp(order, "deaf") == 0)
         deaf = true;
     else if (strcmp(order, "orphan") == 0)
@@ -239,6 +249,8 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
         ipc_send(link, IPC_MSG_RESULT, request, &ok);
         break;
     case IPC_MSG_LINK:
+        last_link =
+            (struct ipc_link_broken){.peer = body->sibling.peer, .generation = body->sibling.generation};
         report("link %s %u", ipc_role_name((enum ipc_role)body->sibling.peer), body->sibling.generation);
         break;
     case IPC_MSG_LINK_DOWN:

@@ -445,6 +445,24 @@ START_TEST(garbage_ends_its_sender_only)
 }
 END_TEST
 
+START_TEST(a_child_that_broke_the_protocol_towards_a_sibling_is_restarted)
+{
+    static char errors[65536];
+    parent_start(0, socket_name, NULL);
+    struct client *tunneld = await_child("tunneld", 0), *proxyd = await_child("proxyd", 0);
+    await_child("ctld", 0);
+    await_notification("READY=1");
+    order(tunneld, "accuse"); /* of whom it was linked with last */
+    await_line(tunneld, "down");
+    await_line(tunneld, "link");
+    ck_assert(alive(tunneld->pid));
+    (void)proxyd;
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(errors, sizeof errors), 0);
+    ck_assert_ptr_nonnull(strstr(errors, "it broke the protocol towards a sibling"));
+}
+END_TEST
+
 START_TEST(a_deaf_child_is_killed_within_a_second)
 {
     parent_start(0, socket_name, NULL);
@@ -739,6 +757,7 @@ int main(void)
     tcase_add_test(tests, a_killed_child_comes_back_and_is_linked_anew);
     tcase_add_test(tests, sockets_survive_their_maker);
     tcase_add_test(tests, garbage_ends_its_sender_only);
+    tcase_add_test(tests, a_child_that_broke_the_protocol_towards_a_sibling_is_restarted);
     tcase_add_test(tests, a_deaf_child_is_killed_within_a_second);
     tcase_add_test(tests, a_second_signal_ends_at_once);
     tcase_add_test(tests, a_hang_up_is_no_reason_to_stop);
