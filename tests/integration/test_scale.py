@@ -80,7 +80,7 @@ def test_given_100000_short_flows_when_they_are_over_then_neither_descriptors_no
 
 def test_given_5000_flows_that_were_closed_when_as_many_are_opened_again_then_their_memory_is_used_again(pair):
     a, b = pair
-    descriptors = (a.descriptors(), b.descriptors())
+    descriptors = waiting.unchanged(lambda: (a.descriptors(), b.descriptors()), 0.5, 20, "descriptors")
     peaks = []
     for _ in range(3):
         probe = Probe(a.host, "hold", LOOPBACK[4], 8000, 5000)
