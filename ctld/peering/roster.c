@@ -88,9 +88,7 @@ static void update(struct entry *entry, struct member *member)
     if (!same_key) {
         entry->holds_key = false;
         path_init(&entry->path);
-    } else if (entry->gone) {
-        path_reset(&entry->path);
-    } else if (!member_same_path(&entry->member, member)) {
+    } else if (entry->gone || !member_same_path(&entry->member, member)) {
         path_reset(&entry->path);
     }
     grants_carry(&entry->member, member);

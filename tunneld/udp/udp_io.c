@@ -97,7 +97,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
     int n = count > 0 ? recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL) : 0;
     size_t total = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && i < (int)count; i++) {
         struct netsock from;
         size_t segment = messages[i].msg_len;
         if (segment == 0 || messages[i].msg_hdr.msg_flags & MSG_TRUNC ||
