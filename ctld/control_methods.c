@@ -37,8 +37,8 @@ static void version(struct control_methods *methods, struct control_call *call,
                     const struct jsonrpc_request *request)
 {
     (void)request;
-    (void)methods;
-    answer_text(call, NEXD_VERSION);
+    const char *reported = methods->device->report_version;
+    answer_text(call, reported[0] ? reported : NEXD_VERSION);
 }
 
 static void tunnel_ipv4(struct control_methods *methods, struct control_call *call,

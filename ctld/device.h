@@ -13,7 +13,8 @@ struct device_rule {
 struct device {
     bool known; /* DEVICE has come */
     struct ipc_device public;
-    struct device_rule *rules; /* in the order of addition */
+    char report_version[IPC_VERSION_TEXT_MAX + 1]; /* "" = our own */
+    struct device_rule *rules;                     /* in the order of addition */
     size_t rule_count, rule_capacity;
 };
 

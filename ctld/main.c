@@ -16,6 +16,7 @@
 #include "seccomp/ctld.h"
 
 #include <event2/event.h>
+#include <string.h>
 
 enum { MAX_FILES = 256 };
 
@@ -192,6 +193,9 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     case IPC_MSG_STATIC_DONE:
         ctld->peers_request = request;
         peers_complete(ctld->peers);
+        break;
+    case IPC_MSG_REPORT_VERSION:
+        memcpy(ctld->device.report_version, body->report_version.version, sizeof ctld->device.report_version);
         break;
     case IPC_MSG_CONTROL_SOCKET:
         control_listen(ctld, fd_release(&body->control_socket.fd));

@@ -112,6 +112,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf)
                                    .rule_count = options->rule_count,
                                    .wgconf = conf,
                                    .control = &control,
+                                   .report_version = options->report_version,
                                    .notify = &notify,
                                    .sandbox_mode = options->sandbox,
                                    .sandbox = &sandbox};

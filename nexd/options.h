@@ -18,7 +18,12 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { OPTIONS_ERROR_MAX = 512, OPTIONS_EXIT_USAGE = 2, OPTIONS_SOCKET_MAX = 108 /* sun_path */ };
+enum {
+    OPTIONS_ERROR_MAX = 512,
+    OPTIONS_EXIT_USAGE = 2,
+    OPTIONS_SOCKET_MAX = 108 /* sun_path */,
+    OPTIONS_VERSION_MAX = 65
+};
 _Static_assert((int)OPTIONS_ERROR_MAX >= (int)WGCONF_ERROR_MAX, "errors of the configuration pass through");
 
 enum options_command { OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION };
@@ -31,8 +36,9 @@ struct options {
      * without a usable HOME. */
     char unix_socket[OPTIONS_SOCKET_MAX];
     char state_dir[PATH_MAX];
-    bool unix_socket_given, state_dir_given; /* by flag or environment, not by default */
-    int64_t listen_port;                     /* -1 = as the configuration says, 0 = any, else the port */
+    char report_version[OPTIONS_VERSION_MAX]; /* "" = our own */
+    bool unix_socket_given, state_dir_given;  /* by flag or environment, not by default */
+    int64_t listen_port;                      /* -1 = as the configuration says, 0 = any, else the port */
     enum log_level log_level;
     enum sandbox_mode sandbox;
     struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */

@@ -60,6 +60,15 @@ static int read_state_dir(const struct flag_value *value)
     return flag_read_path(value);
 }
 
+/* It goes to terminals and into comparisons. */
+static int read_report_version(const struct flag_value *value)
+{
+    for (const char *c = value->text; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return flag_fail(value, "must be printable ASCII without blanks");
+    return flag_read_path(value);
+}
+
 const struct flag options_flags[] = {
     {.name = "ingress",
      .place = FLAG_AFTER_COMMAND,
@@ -109,6 +118,15 @@ const struct flag options_flags[] = {
      .argument = "DIR",
      .example = "/var/lib/nexd",
      .help = "Folder for what must survive a restart (root:\n/var/lib/nexd, others: $HOME/.nexodus)"},
+    {.name = "report-version",
+     .environment = "NEXD_REPORT_VERSION",
+     .read = read_report_version,
+     .offset = TARGET(report_version),
+     .max = OPTIONS_VERSION_MAX,
+     .argument = "VERSION",
+     .example = "dev",
+     .help = "Version to report on the control socket, for clients that\ninsist on their own (the Nexodus "
+             "client does)"},
     {.name = "sandbox",
      .environment = "NEXD_SANDBOX",
      .read = flag_read_choice,

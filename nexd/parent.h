@@ -44,6 +44,7 @@ struct parent_config {
     struct wgconf *wgconf;     /* its secrets already moved into `vault` */
     struct vault *vault;
     const struct control_socket *control; /* fd -1 = none */
+    const char *report_version;           /* for Version on the control socket; NULL or "" = our own */
     const struct notify *notify;
     enum sandbox_mode sandbox_mode;
     const struct sandbox_spec *sandbox; /* entered before the loop; NULL in tests */

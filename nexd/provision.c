@@ -131,6 +131,11 @@ static void send_ctld(struct parent_child *child, int *err)
         send_static_peer(child, err, &conf->peers[i]);
     const struct ipc_static_done done = {.peers = (uint32_t)conf->peer_count};
     send_one(child, err, IPC_MSG_STATIC_DONE, PARENT_REQUEST_PEERS, &done);
+    if (config->report_version && config->report_version[0]) {
+        struct ipc_report_version version;
+        snprintf(version.version, sizeof version.version, "%s", config->report_version);
+        send_one(child, err, IPC_MSG_REPORT_VERSION, 0, &version);
+    }
     if (config->control->fd >= 0) {
         const struct ipc_control_socket control = {.fd = config->control->fd};
         send_one(child, err, IPC_MSG_CONTROL_SOCKET, 0, &control);

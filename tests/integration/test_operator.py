@@ -220,6 +220,35 @@ def test_given_many_operators_at_once_when_they_add_and_remove_then_every_answer
         assert sorted(listed(node)) == sorted(f"--egress {rule}" for rule in rules if word == "add")
 
 
+# -- The Nexodus client --
+
+def test_given_a_version_to_report_when_asked_then_it_is_that_one_after_a_restart_of_ctld_too(scene):
+    node = scene.node()
+    node.flags = ["--report-version", "2024.07.01-abcdef"]
+    node.start()
+    assert "nexd version: 2024.07.01-abcdef\n" in says(node, "version")
+    node.kill_child("ctld")
+    waiting.until(lambda: "nexd version: 2024.07.01-abcdef" in nexctl(node, "version").stdout, 10, "ctld's return")
+
+
+@pytest.mark.skipif(not os.environ.get("NEXD_TEST_NEXCTL"), reason="NEXD_TEST_NEXCTL does not name a Nexodus client")
+def test_given_the_nexodus_client_when_it_operates_a_node_then_it_gets_what_it_knows(pair):
+    a, b = pair
+    binary = os.environ["NEXD_TEST_NEXCTL"]
+    version = subprocess.run([binary, "version"], capture_output=True, text=True, check=False).stdout.split()[-1:]
+    b.stop()
+    b.environment["NEXD_REPORT_VERSION"] = version[0] if version else "dev"
+    b.start()
+    rule = "tcp:9000:127.0.0.1:80"
+    assert nexctl(b, "status", binary=binary).stdout == "Status: Running\n"
+    assert nexctl(b, "get", "tunnelip", binary=binary).stdout == b.v4 + "\n"
+    assert nexctl(b, "proxy", "add", "--ingress", rule, binary=binary).stdout == f"Added ingress proxy rule: {rule}\n"
+    assert nexctl(b, "proxy", "list", binary=binary).stdout == f"--ingress {rule}\n"
+    assert nexctl(b, "proxy", "add", "--ingress", rule, binary=binary).stdout == nexctl(b, "proxy", "add", "--ingress", rule).stdout
+    assert nexctl(b, "proxy", "remove", "--ingress", rule, binary=binary).stdout == f"Removed ingress proxy rule: {rule}\n"
+    assert a.key.public in nexctl(b, "peers", "list", binary=binary).stdout
+
+
 # -- The state folder --
 
 def test_given_a_state_folder_of_the_nexodus_agent_when_taken_over_then_its_rules_work_and_the_rest_stays(scene):

@@ -391,6 +391,16 @@ START_TEST(a_change_asks_the_parent_for_the_rule_that_was_meant)
 }
 END_TEST
 
+START_TEST(the_version_can_be_another)
+{
+    int fd = client_connect();
+    strcpy(device.report_version, "2024.07.01-abcdef");
+    exchange(fd, "{\"method\":\"NexdCtl.Version\",\"params\":[\"\"],\"id\":0}",
+             "{\"id\":0,\"result\":\"2024.07.01-abcdef\",\"error\":null}\n");
+    close(fd);
+}
+END_TEST
+
 /* What the agent says, as recorded, and what it does not refuse but we do. */
 START_TEST(refusals_of_rules_read_as_the_agents)
 {
@@ -607,6 +617,7 @@ int main(void)
     tcase_add_loop_test(tests, recorded_exchanges, 0, sizeof recorded / sizeof *recorded);
     tcase_add_loop_test(tests, changes_of_rules, 0, sizeof changes / sizeof *changes);
     tcase_add_test(tests, a_change_asks_the_parent_for_the_rule_that_was_meant);
+    tcase_add_test(tests, the_version_can_be_another);
     tcase_add_test(tests, refusals_of_rules_read_as_the_agents);
     tcase_add_test(tests, a_process_that_ends_is_an_answer_too);
     tcase_add_test(tests, a_probe_that_closes_at_once_is_no_trouble);

@@ -156,6 +156,7 @@ static const struct {
     {"--wireguard-config= proxy", "must not be empty", "--wireguard-config /etc/wireguard/wg0.conf"},
     {"--listen-port 65536 proxy", "--listen-port \"65536\"", "--listen-port 51820"},
     {"--listen-port -1 proxy", "--listen-port \"-1\"", "--listen-port 51820"},
+    {"--report-version=2024.07.01-é proxy", "--report-version", "--report-version dev"},
     {"--sandbox off proxy", "--sandbox \"off\": must be strict or best-effort", "--sandbox best-effort"},
     {"--log-level trace proxy", "--log-level \"trace\"", "--log-level info"},
 };
