@@ -80,6 +80,9 @@ START_TEST(overlap_ends_the_datagram)
     ck_assert(!piece(2, 0, 8, true, 1));
     ck_assert(!piece(2, 0, 8, true, 1)); /* a duplicate is an overlap */
     ck_assert(!piece(2, 8, 8, false, 1));
+    ck_assert(!piece(10, 8, 8, true, 1));
+    ck_assert(!piece(10, 0, 16, true, 1)); /* over the left border of what is there */
+    ck_assert(!piece(10, 16, 8, false, 1));
 }
 END_TEST
 
