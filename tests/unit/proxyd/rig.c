@@ -77,7 +77,7 @@ static const struct ipc_link_ops link_ops = {.on_message = on_message, .on_close
 static struct ipc_link *link_make(struct rig *rig, int fd, enum ipc_role role, uint32_t generation)
 {
     struct ipc_link *const link =
-        ipc_link_new(rig->base, fd, role, IPC_PROXYD, generation, 1024, &link_ops, (void *)(uintptr_t)role);
+        ipc_link_new(rig->base, fd, role, RIG_ROLE, generation, 1024, &link_ops, (void *)(uintptr_t)role);
     ck_assert_ptr_nonnull(link);
     return link;
 }
@@ -186,7 +186,7 @@ static void exec_proxyd(const struct rig *rig, int link)
     if ((files.rlim_max && setrlimit(RLIMIT_NOFILE, &files)) || (rig->host.no_ipv6 && ipv6_take_away()))
         _exit(125);
     const char *const level = getenv("NEXD_TEST_LOG") ? "--log-level=0" : "--log-level=4";
-    execl(NEXD_PROXYD, "proxyd", level, name_servers, (char *)NULL);
+    execl(RIG_PROGRAM, RIG_NAME, level, name_servers, (char *)NULL);
     _exit(127);
 }
 
@@ -201,7 +201,7 @@ static void process_start(struct rig *rig)
     close(fds[1]);
     rig->links[IPC_PARENT] = link_make(rig, fds[0], IPC_PARENT, 1);
     const struct ipc_message *const hello = rig_expect(rig, IPC_PARENT, IPC_MSG_HELLO);
-    ck_assert_int_eq(hello->body.hello.role, IPC_PROXYD);
+    ck_assert_int_eq(hello->body.hello.role, RIG_ROLE);
     ck_assert_int_eq((pid_t)hello->body.hello.pid, rig->pid);
 }
 

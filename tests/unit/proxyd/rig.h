@@ -1,5 +1,6 @@
 /* The real proxyd, started as the parent starts it, with the test in the places of parent, tunneld and ctld.
- * A failed expectation ends the test. */
+ * A failed expectation ends the test. (Another child can be started likewise: see RIG_ROLE in
+ * CMakeLists.txt.) */
 #ifndef NEXD_TESTS_PROXYD_RIG_H
 #define NEXD_TESTS_PROXYD_RIG_H
 
