@@ -34,6 +34,8 @@ enum {
     IPC_NAME_MAX = 253,
     IPC_TEXT_MAX = 512,
     IPC_VERSION_TEXT_MAX = 64,
+    IPC_FLOWS_MAX = 20000,
+    IPC_LAST_ERROR_MAX = 200,
     IPC_PREFIXES_MAX = 128,
     IPC_ADDRS_MAX = 16,
     IPC_FDS_MAX = 4,
@@ -61,6 +63,14 @@ enum ipc_outcome {
     IPC_NOT_PERMITTED, /* a right or the policy is missing */
     IPC_LIMIT,         /* a configured bound is reached */
     IPC_RESULT_LAST = IPC_LIMIT,
+};
+
+enum ipc_flow_state {
+    IPC_FLOW_CONNECTING = 1, /* the far side has not answered yet */
+    IPC_FLOW_OPEN,
+    IPC_FLOW_HOST_ENDED, /* the host's side has sent its end, the mesh's has not */
+    IPC_FLOW_MESH_ENDED, /* the other way round */
+    IPC_FLOW_LAST = IPC_FLOW_MESH_ENDED,
 };
 
 /* Bits of "who may send it to whom". */
@@ -124,7 +134,13 @@ enum ipc_outcome {
     M(STATIC_PEER, static_peer, 51, IPC_P_C)                                                                 \
     M(STATIC_DONE, static_done, 52, IPC_P_C)                                                                 \
     M(CONTROL_SOCKET, control_socket, 53, IPC_P_C)                                                           \
-    M(REPORT_VERSION, report_version, 54, IPC_P_C)
+    M(REPORT_VERSION, report_version, 54, IPC_P_C)                                                           \
+    M(PING, ping, 70, IPC_C_T)                                                                               \
+    M(PONG, pong, 71, IPC_T_C)                                                                               \
+    M(FLOWS_QUERY, flows_query, 72, IPC_C_T)                                                                 \
+    M(FLOW_STATUS, flow_status, 73, IPC_T_C)                                                                 \
+    M(RULE_STATS_QUERY, rule_stats_query, 74, IPC_C_T | IPC_C_X)                                             \
+    M(RULE_STATS, rule_stats, 75, IPC_T_C | IPC_X_C)
 
 /* A child is set up, sandboxed and waits for its configuration. */
 #define IPC_FIELDS_HELLO(F)                                                                                  \
@@ -295,6 +311,48 @@ enum ipc_outcome {
 /* What Version on the control socket answers, in place of the program's own version; comes before
  * CONTROL_SOCKET. */
 #define IPC_FIELDS_REPORT_VERSION(F) F(TEXT, version, IPC_VERSION_TEXT_MAX, 0)
+
+/* An ICMP echo through the tunnel. Answered by PONG; or by RESULT: IPC_TIMED_OUT, IPC_UNREACHABLE (no peer
+ * has that address), IPC_LIMIT (too many at once). */
+#define IPC_FIELDS_PING(F)                                                                                   \
+    F(ADDR, dest, 0, 0)                                                                                      \
+    F(U16, timeout_ms, 1, 60000)
+#define IPC_FIELDS_PONG(F) F(U64, round_trip_ns, 0, UINT64_MAX)
+/* Answered by one FLOW_STATUS for each live flow, at most `limit`, then RESULT: IPC_LIMIT if there are more.
+ */
+#define IPC_FIELDS_FLOWS_QUERY(F) F(U32, limit, 1, IPC_FLOWS_MAX)
+/* client: who opened it, a local program (egress) or a mesh peer (ingress); dest: where it goes inside the
+ * mesh (egress; absent while that is not known), or which of our tunnel addresses was called (ingress). */
+#define IPC_FIELDS_FLOW_STATUS(F)                                                                            \
+    F(U32, rule_id, 0, UINT32_MAX)                                                                           \
+    F(ENUM, direction, 1, 2)                                                                                 \
+    F(ENUM, protocol, 1, 2)                                                                                  \
+    F(ENUM, state, 1, IPC_FLOW_LAST)                                                                         \
+    F(SOCK, client, 0, 0)                                                                                    \
+    F(SOCK, dest, 1, 0)                                                                                      \
+    F(BOOL, peer_known, 0, 0)                                                                                \
+    F(KEY, peer, 0, 0)                                                                                       \
+    F(U64, to_mesh_bytes, 0, UINT64_MAX)                                                                     \
+    F(U64, to_host_bytes, 0, UINT64_MAX)                                                                     \
+    F(U64, age_ms, 0, UINT64_MAX)
+/* Answered by one RULE_STATS for each rule that has something to tell, then RESULT. */
+#define IPC_FIELDS_RULE_STATS_QUERY(F) F(U8, version, 1, 1)
+/* Since the process started. tunneld counts flows, bytes and what fails inside the mesh; proxyd what fails on
+ * the host's side. */
+#define IPC_FIELDS_RULE_STATS(F)                                                                             \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(U64, flows, 0, UINT64_MAX)                                                                             \
+    F(U64, live, 0, UINT64_MAX)                                                                              \
+    F(U64, to_mesh_bytes, 0, UINT64_MAX)                                                                     \
+    F(U64, to_host_bytes, 0, UINT64_MAX)                                                                     \
+    F(U64, refused, 0, UINT64_MAX)                                                                           \
+    F(U64, timed_out, 0, UINT64_MAX)                                                                         \
+    F(U64, unreachable, 0, UINT64_MAX)                                                                       \
+    F(U64, limited, 0, UINT64_MAX)                                                                           \
+    F(U64, reset, 0, UINT64_MAX)                                                                             \
+    F(U64, failed, 0, UINT64_MAX)                                                                            \
+    F(U64, last_error_unix_s, 0, UINT64_MAX)                                                                 \
+    F(TEXT, last_error, IPC_LAST_ERROR_MAX, 0)
 
 /* -- From here on, generated. ------------------------------------------------------------------------------
  */
