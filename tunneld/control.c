@@ -7,6 +7,7 @@
 #include "tunneld/flow/ports.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
+#include "tunneld/report.h"
 #include "tunneld/stun.h"
 #include "tunneld/tunnel.h"
 #include "tunneld/udp/udp_io.h"
@@ -117,27 +118,6 @@ static int peer_set(const struct ipc_peer_set *body)
     return err;
 }
 
-struct status_query {
-    struct ipc_link *link;
-    uint32_t request;
-    int err;
-};
-
-static void status_send(void *arg, const struct wg_peer_status *status)
-{
-    struct status_query *query = arg;
-    if (query->err != NX_OK)
-        return;
-    struct ipc_peer_status body = {.endpoint = status->endpoint,
-                                   .handshake_unix_s = status->handshake_unix_ns / NS_PER_S,
-                                   .rx_bytes = status->rx_bytes,
-                                   .tx_bytes = status->tx_bytes};
-    memcpy(body.public_key, status->public_key, sizeof body.public_key);
-    for (size_t i = 0; i < status->allowed_count && i < IPC_PREFIXES_MAX; i++)
-        body.allowed.item[body.allowed.count++] = status->allowed[i];
-    query->err = ipc_send(query->link, IPC_MSG_PEER_STATUS, query->request, &body);
-}
-
 void control_ctld_message(struct child *child, struct ipc_link *link, struct ipc_message *message)
 {
     union ipc_body *body = &message->body;
@@ -169,12 +149,18 @@ void control_ctld_message(struct child *child, struct ipc_link *link, struct ipc
     case IPC_MSG_PEER_REMOVE:
         err = wg_peer_remove(device, body->peer_remove.public_key);
         break;
-    case IPC_MSG_PEERS_QUERY: {
-        struct status_query query = {.link = link, .request = message->header.request, .err = NX_OK};
-        wg_peers_each(device, status_send, &query);
-        err = query.err;
-        break;
-    }
+    case IPC_MSG_PEERS_QUERY:
+        report_peers(message->header.request);
+        return;
+    case IPC_MSG_FLOWS_QUERY:
+        report_flows(message->header.request, &body->flows_query);
+        return;
+    case IPC_MSG_RULE_STATS_QUERY:
+        report_rule_stats(message->header.request);
+        return;
+    case IPC_MSG_PING:
+        report_ping(message->header.request, &body->ping);
+        return;
     default:
         log_warn("ctld sent %s, which has no meaning here", ipc_type_name(message->header.type));
         return;

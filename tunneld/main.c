@@ -6,6 +6,7 @@
 #include "seccomp/tunneld.h"
 #include "tunneld/broker.h"
 #include "tunneld/control.h"
+#include "tunneld/report.h"
 #include "tunneld/stun.h"
 #include "tunneld/tunnel.h"
 #include <sys/resource.h>
@@ -24,6 +25,7 @@ static int setup(struct child *child, void *arg)
     size_t max_files =
         getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < MAX_FILES ? files.rlim_max : MAX_FILES;
     stun_setup(&self);
+    report_setup(&self);
     return tunnel_setup(child_base(child), broker_ipc(&self), max_files);
 }
 
@@ -54,15 +56,24 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
     log_debug("link to %s is down", ipc_role_name(peer));
     if (peer == IPC_PROXYD)
         broker_down();
-    else
+    else {
         stun_forget();
+        report_forget();
+    }
 }
 
 static bool on_turn(struct child *child, void *arg)
 {
     (void)child;
     (void)arg;
-    return tunnel_turn();
+    bool more = report_turn(); /* before what it asks to be sent */
+    return tunnel_turn() || more;
+}
+
+/* ctld takes more of a series: the turn that follows sends it. */
+static void on_link_writable(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
+{
+    (void)child, (void)peer, (void)link, (void)arg;
 }
 
 static void linger_for(struct child *child, uint32_t wait_ms)
@@ -125,6 +136,7 @@ int main(int argc, char **argv)
         .on_message = on_message,
         .on_link_up = on_link_up,
         .on_link_down = on_link_down,
+        .on_link_writable = on_link_writable,
         .on_turn = on_turn,
         .on_shutdown = on_shutdown,
         .teardown = teardown,

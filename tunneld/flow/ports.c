@@ -1,6 +1,7 @@
 /* See ports.h. Counts by port, so that a packet needs no search. */
 #include "tunneld/flow/ports.h"
 #include "common/err.h"
+#include "tunneld/flow/rule_stats.h"
 #include "tunneld/netstack/netstack.h"
 #include <stdlib.h>
 
@@ -36,10 +37,15 @@ int ports_rule_add(uint32_t rule_id, enum rule_direction direction, enum rule_pr
         rules = bigger;
         rule_capacity = capacity;
     }
+    int err = rule_stats_add(rule_id);
+    if (err != NX_OK)
+        return err;
     if (direction == RULE_INGRESS && protocol == RULE_TCP) {
-        int err = tcp_rules[listen_port] == 0 ? netstack_listen(listen_port) : NX_OK;
-        if (err != NX_OK)
+        err = tcp_rules[listen_port] == 0 ? netstack_listen(listen_port) : NX_OK;
+        if (err != NX_OK) {
+            rule_stats_remove(rule_id);
             return err;
+        }
         tcp_rules[listen_port]++;
     } else if (direction == RULE_INGRESS) {
         udp_rules[listen_port]++;
@@ -61,6 +67,7 @@ int ports_rule_remove(uint32_t rule_id)
         udp_rules[rule->port]--;
     }
     *rule = rules[--rule_count];
+    rule_stats_remove(rule_id);
     return NX_OK;
 }
 

@@ -13,6 +13,7 @@
  * one no epoll_ctl. This file is a flow's life; its bytes are in tcp_splice.c. */
 #include "common/clock.h"
 #include "common/err.h"
+#include "tunneld/flow/rule_stats.h"
 #include "tunneld/flow/tcp_flow_internal.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -78,6 +79,7 @@ static void flow_free(struct tcp_flow *flow)
     LIST_REMOVE(flow, all);
     tcp_flows.count--;
     tcp_flows.counters.closed++;
+    rule_stats_closed(flow->rule_id, flow->to_mesh_bytes, flow->to_host_bytes);
     free(flow);
 }
 
@@ -151,10 +153,14 @@ static void on_error(void *arg, err_t err)
     struct tcp_flow *flow = arg;
     if (flow == NULL)
         return;
+    enum rule_error kind = err == ERR_RST ? RULE_ERROR_RESET : RULE_ERROR_TIMED_OUT;
     if (!flow->established)
         tcp_flows.counters.connect_failed++;
     else if (err == ERR_RST)
         tcp_flows.counters.reset_by_mesh++;
+    if (!flow->established && err == ERR_RST)
+        kind = RULE_ERROR_REFUSED;
+    rule_stats_error(flow->rule_id, kind, flow->egress ? &flow->dest : &flow->client);
     flow->pcb = NULL; /* lwIP has freed it, or is about to */
     tcp_flows.memory_bytes -= flow->in_stack_bytes;
     flow->in_stack_bytes = 0;
@@ -207,6 +213,7 @@ static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client,
 {
     if (!tcp_flow_room()) {
         tcp_flows.counters.refused_limit++;
+        rule_stats_error(rule_id, RULE_ERROR_LIMITED, dest);
         return NULL;
     }
     struct tcp_flow *flow = calloc(1, sizeof *flow);
@@ -228,6 +235,7 @@ static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client,
     LIST_INSERT_HEAD(&flows, flow, all);
     tcp_flows.count++;
     tcp_flows.counters.opened++;
+    rule_stats_opened(rule_id);
     return flow;
 }
 
@@ -256,6 +264,7 @@ void tcp_flow_egress(uint32_t rule_id, const struct netsock *client, const struc
     int err = netstack_connect(dest, pcb_prepare, on_connected, flow, &flow->pcb);
     if (err != NX_OK) {
         tcp_flows.counters.connect_failed++;
+        rule_stats_error(rule_id, err == NX_ENOENT ? RULE_ERROR_UNREACHABLE : RULE_ERROR_LIMITED, dest);
         flow_abort(flow);
         return;
     }
@@ -273,6 +282,7 @@ void tcp_flow_ingress(uint32_t rule_id, const struct netstack_syn *syn, int fd)
     flow->pcb = netstack_syn_accept(syn);
     if (flow->pcb == NULL) { /* out of memory, or the port has been closed meanwhile */
         tcp_flows.counters.connect_failed++;
+        rule_stats_error(rule_id, RULE_ERROR_LIMITED, &syn->local);
         flow_abort(flow);
         return;
     }
@@ -293,6 +303,7 @@ static bool flow_service(struct tcp_flow *flow)
         err = tcp_splice_read(flow);
     if (err != NX_OK && err != NX_EAGAIN) {
         tcp_flows.counters.reset_by_host++;
+        rule_stats_error(flow->rule_id, RULE_ERROR_RESET, flow->egress ? &flow->client : &flow->dest);
         flow_abort(flow);
         return false;
     }
@@ -363,18 +374,29 @@ void tcp_flow_close_all(void)
     }
 }
 
-void tcp_flow_each(void (*each)(void *arg, const struct tcp_flow_info *), void *arg)
+static enum tcp_flow_state flow_state(const struct tcp_flow *flow)
+{
+    if (!flow->established)
+        return TCP_FLOW_CONNECTING;
+    if (flow->host_ended)
+        return TCP_FLOW_HOST_ENDED;
+    return flow->mesh_ended ? TCP_FLOW_MESH_ENDED : TCP_FLOW_OPEN;
+}
+
+void tcp_flow_each(bool (*each)(void *arg, const struct tcp_flow_info *), void *arg)
 {
     struct tcp_flow *flow;
     LIST_FOREACH (flow, &flows, all) {
         struct tcp_flow_info info = {.rule_id = flow->rule_id,
                                      .egress = flow->egress,
+                                     .state = flow_state(flow),
                                      .client = flow->client,
                                      .dest = flow->dest,
                                      .to_mesh_bytes = flow->to_mesh_bytes,
                                      .to_host_bytes = flow->to_host_bytes,
                                      .opened_ns = flow->opened_ns};
-        each(arg, &info);
+        if (!each(arg, &info))
+            return;
     }
 }
 

@@ -44,13 +44,21 @@ void tcp_flow_kill_rule(uint32_t rule_id);
 void tcp_flow_drain(void);
 void tcp_flow_close_all(void);
 
+enum tcp_flow_state {
+    TCP_FLOW_CONNECTING, /* the far side has not answered yet */
+    TCP_FLOW_OPEN,
+    TCP_FLOW_HOST_ENDED, /* half-closed */
+    TCP_FLOW_MESH_ENDED,
+};
 struct tcp_flow_info {
     uint32_t rule_id;
     bool egress;
+    enum tcp_flow_state state;
     struct netsock client, dest;
     uint64_t to_mesh_bytes, to_host_bytes, opened_ns;
 };
-void tcp_flow_each(void (*each)(void *arg, const struct tcp_flow_info *), void *arg);
+/* Calls `each` for every flow until it returns false. */
+void tcp_flow_each(bool (*each)(void *arg, const struct tcp_flow_info *), void *arg);
 const struct tcp_flow_counters *tcp_flow_counters_get(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "tunneld/flow/ports.h"
+#include "tunneld/flow/rule_stats.h"
 #include "tunneld/flow/udp_flow_internal.h"
 #include "tunneld/flow/udp_host.h"
 #include "tunneld/netstack/netstack.h"
@@ -74,9 +75,11 @@ bool udp_flow_destination(uint32_t request, uint32_t rule_id, const struct netso
     if (flow == NULL || flow->port == NULL)
         return false;
     udp_flow_answered(flow);
-    flow->rule_id = rule_id;
-    if (own_choose(dest, &own) != NX_OK) {
+    udp_flow_of_rule(flow, rule_id);
+    int err = own_choose(dest, &own);
+    if (err != NX_OK) {
         udp_flows.counters.failed++;
+        rule_stats_error(rule_id, err == NX_ENOENT ? RULE_ERROR_UNREACHABLE : RULE_ERROR_LIMITED, dest);
         udp_flow_free(flow);
         return true;
     }

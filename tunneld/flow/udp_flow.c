@@ -3,6 +3,7 @@
  * answered, its first datagrams wait in a short list. */
 #include "common/clock.h"
 #include "common/err.h"
+#include "tunneld/flow/rule_stats.h"
 #include "tunneld/flow/udp_flow_internal.h"
 #include "tunneld/flow/udp_host.h"
 #include "tunneld/netstack/netstack.h"
@@ -104,6 +105,8 @@ void udp_flow_free(struct udp_flow *flow)
     LIST_REMOVE(flow, all);
     udp_flows.count--;
     udp_flows.counters.closed++;
+    if (flow->rule_id != 0)
+        rule_stats_closed(flow->rule_id, flow->to_mesh_bytes, flow->to_host_bytes);
     free(flow);
 }
 
@@ -133,7 +136,7 @@ struct udp_flow *udp_flow_new(void)
     flow->fd = -1;
     STAILQ_INIT(&flow->pending);
     timer_setup(&flow->idle, on_idle, flow);
-    flow->last_ns = clock_now_ns();
+    flow->opened_ns = flow->last_ns = clock_now_ns();
     if (timer_arm(udp_flows.timers, &flow->idle, flow->last_ns + udp_flows.idle_ns) != NX_OK) {
         free(flow);
         return NULL;
@@ -142,6 +145,30 @@ struct udp_flow *udp_flow_new(void)
     udp_flows.count++;
     udp_flows.counters.opened++;
     return flow;
+}
+
+void udp_flow_of_rule(struct udp_flow *flow, uint32_t rule_id)
+{
+    flow->rule_id = rule_id;
+    rule_stats_opened(rule_id);
+}
+
+void udp_flow_each(bool (*each)(void *arg, const struct udp_flow_info *), void *arg)
+{
+    const struct udp_flow *flow;
+    LIST_FOREACH (flow, &udp_flows.all, all) {
+        bool egress = flow->port != NULL;
+        const struct udp_flow_info info = {.rule_id = flow->rule_id,
+                                           .egress = egress,
+                                           .waiting = flow->request != 0,
+                                           .client = egress ? flow->client : flow->mesh,
+                                           .dest = egress ? flow->mesh : flow->own,
+                                           .to_mesh_bytes = flow->to_mesh_bytes,
+                                           .to_host_bytes = flow->to_host_bytes,
+                                           .opened_ns = flow->opened_ns};
+        if (!each(arg, &info))
+            return;
+    }
 }
 
 void udp_flow_await(struct udp_flow *flow, uint32_t request)
@@ -184,6 +211,7 @@ void udp_flow_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t length)
         udp_flows.counters.dropped++;
         return;
     }
+    flow->to_mesh_bytes += length;
     udp_flows.counters.to_mesh++;
     udp_flows.counters.to_mesh_bytes += length;
 }
@@ -197,6 +225,7 @@ void udp_flow_to_host(struct udp_flow *flow, const uint8_t *data, size_t length)
         udp_flows.counters.dropped++;
         return;
     }
+    flow->to_host_bytes += length;
     udp_flows.counters.to_host++;
     udp_flows.counters.to_host_bytes += length;
 }

@@ -46,6 +46,14 @@ void udp_flow_forget(void);
 void udp_flow_kill_rule(uint32_t rule_id);
 void udp_flow_close_all(void);
 size_t udp_flow_count(void);
+struct udp_flow_info {
+    uint32_t rule_id; /* 0 while it waits for its destination */
+    bool egress, waiting;
+    struct netsock client, dest; /* dest: family NETADDR_NONE while that is not known */
+    uint64_t to_mesh_bytes, to_host_bytes, opened_ns;
+};
+/* Calls `each` for every flow until it returns false. */
+void udp_flow_each(bool (*each)(void *arg, const struct udp_flow_info *), void *arg);
 const struct udp_flow_counters *udp_flow_counters_get(void);
 
 #endif

@@ -27,7 +27,7 @@ struct udp_flow {
     LIST_ENTRY(udp_flow) all;
     struct hnode by_mesh, by_client, by_request;
     struct timerq_timer idle;
-    uint64_t last_ns;
+    uint64_t opened_ns, last_ns, to_mesh_bytes, to_host_bytes;
     STAILQ_HEAD(, pending) pending;
     size_t pending_count, pending_bytes;
     struct netsock mesh,
@@ -64,6 +64,8 @@ struct udp_flow *udp_flow_new(void);
 /* Its answer will come with this id. */
 void udp_flow_await(struct udp_flow *flow, uint32_t request);
 void udp_flow_answered(struct udp_flow *flow);
+/* The answer says which rule it is of. */
+void udp_flow_of_rule(struct udp_flow *flow, uint32_t rule_id);
 /* Both ends inside the tunnel are known. */
 void udp_flow_bind(struct udp_flow *flow, const struct netsock *mesh, const struct netsock *own);
 void udp_flow_free(struct udp_flow *flow);

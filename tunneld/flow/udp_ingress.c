@@ -2,6 +2,7 @@
  * makes. */
 #include "common/clock.h"
 #include "tunneld/flow/ports.h"
+#include "tunneld/flow/rule_stats.h"
 #include "tunneld/flow/udp_flow_internal.h"
 #include "tunneld/flow/udp_host.h"
 #include <errno.h>
@@ -17,6 +18,8 @@ static void ingress_socket_ready(evutil_socket_t fd, short what, void *arg)
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         /* The destination refuses (ICMP): the flow is over; the next datagram tries anew. */
         udp_flows.counters.failed++;
+        rule_stats_error(flow->rule_id, errno == ECONNREFUSED ? RULE_ERROR_REFUSED : RULE_ERROR_FAILED,
+                         &flow->own);
         udp_flow_end(flow);
         return;
     }
@@ -65,7 +68,7 @@ bool udp_flow_connected(uint32_t request, uint32_t rule_id, int fd)
     if (flow == NULL || flow->port != NULL)
         return false;
     udp_flow_answered(flow);
-    flow->rule_id = rule_id;
+    udp_flow_of_rule(flow, rule_id);
     if (event_assign(&flow->event, udp_flows.loop, fd, EV_READ | EV_PERSIST, ingress_socket_ready, flow) !=
             0 ||
         event_add(&flow->event, NULL) != 0) {

@@ -29,6 +29,11 @@ bool netstack_udp_input(const uint8_t *packet, size_t length);
 /* A fragment of a UDP datagram over IPv6. */
 void netstack_udp_fragment6(const uint8_t *packet, size_t length);
 
+/* ping.c */
+void netstack_ping_init(struct timerq *queue);
+/* An unfragmented ICMP packet with a whole IP header; true if it answered a ping of ours. */
+bool netstack_ping_input(const uint8_t *packet, size_t length);
+
 /* netstack_output.c: sends one packet to the mesh, or back to ourselves. The buffer stays the caller's. */
 err_t netstack_packet_output(struct pbuf *p, const struct netaddr *dst);
 err_t netstack_netif_init(struct netif *netif);

@@ -163,6 +163,7 @@ int netstack_init(const struct netaddr *addresses, size_t count, uint16_t mtu, s
     netstack.mtu = mtu;
     memcpy(netstack.own, addresses, count * sizeof *addresses);
     netstack.own_count = count;
+    netstack_ping_init(queue);
     int err = pcb_table_init();
     if (err != NX_OK)
         return err;
@@ -180,6 +181,7 @@ struct inner_packet {
     struct netaddr dest;
     bool fragment;
     bool plain_udp; /* no fragment, no options */
+    bool icmp;      /* no fragment */
     bool answered;  /* neither TCP nor UDP nor ICMP: lwIP would answer with an ICMP error */
 };
 
@@ -199,6 +201,7 @@ static bool inner_parse(const uint8_t *data, size_t length, struct inner_packet 
         memcpy(out->dest.bytes, data + 16, 4);
         out->fragment = ((data[6] << 8 | data[7]) & 0x3fff) != 0;
         out->plain_udp = protocol == IP_PROTO_UDP && !out->fragment && (data[0] & 0xf) == 5;
+        out->icmp = protocol == IP_PROTO_ICMP && !out->fragment;
         out->answered = protocol != IP_PROTO_TCP && protocol != IP_PROTO_UDP && protocol != IP_PROTO_ICMP;
         return true;
     }
@@ -207,6 +210,7 @@ static bool inner_parse(const uint8_t *data, size_t length, struct inner_packet 
         out->dest.family = NETADDR_V6;
         memcpy(out->dest.bytes, data + 24, 16);
         out->plain_udp = next == IP_PROTO_UDP;
+        out->icmp = next == IP6_NEXTH_ICMP6;
         out->fragment = next == IP6_NEXTH_FRAGMENT;
         if (out->fragment)
             return length >= IPV6_HEADER + IPV6_FRAGMENT_HEADER && ipv6_transport(data[IPV6_HEADER]);
@@ -228,6 +232,8 @@ void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
         return;
     }
     if (packet.plain_udp && netstack_udp_input(data, length))
+        return;
+    if (packet.icmp && netstack_ping_input(data, length))
         return;
     if (packet.fragment && data[0] >> 4 == 6 && data[IPV6_HEADER] == IP_PROTO_UDP) {
         netstack_udp_fragment6(data, length);
