@@ -7,13 +7,15 @@ own process opens sockets anywhere (`Host.socket`), and only programs under test
 """
 import ctypes
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 
 from . import waiting
 
 CLONE_NEWNET = 0x40000000
-MARK = "nexdit-"  # prefix of every namespace made here; the process number follows
+MARK = "nexdit-"  # prefix of every namespace and folder made here; the process number follows
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -22,11 +24,15 @@ def ip(*words, check=True):
 
 
 def remove_leftovers():
-    """Removes namespaces of test runs that were killed before they could clean up."""
+    """Removes namespaces and folders of test runs that were killed before they could clean up."""
+    def is_left(name):
+        return name.startswith(MARK) and not os.path.exists(f"/proc/{name[len(MARK):].split('-')[0]}")
+
     for line in ip("netns", "list", check=False).stdout.splitlines():
-        name = line.split()[0]
-        if name.startswith(MARK) and not os.path.exists(f"/proc/{name[len(MARK):].split('-')[0]}"):
-            ip("netns", "del", name, check=False)
+        if is_left(line.split()[0]):
+            ip("netns", "del", line.split()[0], check=False)
+    for name in filter(is_left, os.listdir(tempfile.gettempdir())):
+        shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
 
 
 class Namespace:

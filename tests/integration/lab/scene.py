@@ -3,7 +3,7 @@ import os
 import shutil
 import tempfile
 
-from .netns import Network
+from .netns import MARK, Network
 from .node import Key, Node
 from .wireguard import KernelEnd
 
@@ -11,7 +11,7 @@ from .wireguard import KernelEnd
 class Scene:
     def __init__(self):
         # Not below pytest's own folder, which only its user may enter.
-        self.folder = tempfile.mkdtemp(prefix="nexd-it-")
+        self.folder = tempfile.mkdtemp(prefix=f"{MARK}{os.getpid()}-")
         os.chmod(self.folder, 0o711)
         self.network = Network()
         self.ends, self.closing = [], []
