@@ -106,35 +106,59 @@ static void list_peers(struct control_methods *methods, struct control_call *cal
         control_refuse(call, "too many requests at once");
 }
 
+static void connectivity_v4(struct control_methods *methods, struct control_call *call,
+                            const struct jsonrpc_request *request)
+{
+    (void)request;
+    connectivity_request(methods->connectivity, methods->peers, NETADDR_V4, call);
+}
+
+static void connectivity_v6(struct control_methods *methods, struct control_call *call,
+                            const struct jsonrpc_request *request)
+{
+    (void)request;
+    connectivity_request(methods->connectivity, methods->peers, NETADDR_V6, call);
+}
+
 /* -- Questions to other processes -- */
+
+struct control_pending *control_ask(struct control_methods *methods, struct control_call *call,
+                                    enum ipc_role to, enum ipc_type type, const void *body,
+                                    control_pending_fn on_message)
+{
+    struct control_pending *place = NULL;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !place; i++)
+        if (!methods->pending[i].call)
+            place = &methods->pending[i];
+    uint32_t request = CONTROL_REQUEST | ((methods->last_request + 1) & ~CONNECTIVITY_REQUEST);
+    if (!place || methods->ops->send(methods->arg, to, type, request, body))
+        return NULL;
+    methods->last_request = request;
+    *place =
+        (struct control_pending){.call = call, .asked = to, .request = request, .on_message = on_message};
+    return place;
+}
 
 struct control_pending *control_request(struct control_methods *methods, struct control_call *call,
                                         enum ipc_role to, enum ipc_type type, const void *body,
                                         control_pending_fn on_message)
 {
     char text[64];
-    struct control_pending *place = NULL;
-    for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !place; i++)
-        if (!methods->pending[i].call)
-            place = &methods->pending[i];
-    uint32_t request = CONTROL_REQUEST | (methods->last_request + 1);
-    int err = place ? methods->ops->send(methods->arg, to, type, request, body) : NX_EAGAIN;
-    if (err) {
-        snprintf(text, sizeof text, "%s %s; try again", ipc_role_name(to),
-                 err == NX_ECLOSED ? "is not running" : "is busy");
+    struct control_pending *pending = control_ask(methods, call, to, type, body, on_message);
+    if (!pending) {
+        snprintf(text, sizeof text, "%s cannot be asked now; try again", ipc_role_name(to));
         control_refuse(call, text);
-        return NULL;
     }
-    methods->last_request = request & ~CONTROL_REQUEST;
-    *place =
-        (struct control_pending){.call = call, .asked = to, .request = request, .on_message = on_message};
-    return place;
+    return pending;
 }
 
 struct control_call *control_pending_end(struct control_pending *pending)
 {
     struct control_call *call = pending->call;
     pending->call = NULL;
+    if (pending->data)
+        pending->data_free(pending->data);
+    pending->data = NULL;
     return call;
 }
 
@@ -143,6 +167,8 @@ bool control_methods_message(struct control_methods *methods, enum ipc_role from
 {
     if (!(message->header.request & CONTROL_REQUEST))
         return false;
+    if (from == IPC_TUNNELD && connectivity_message(methods->connectivity, message))
+        return true;
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_pending *pending = &methods->pending[i];
         if (pending->call && pending->asked == from && pending->request == message->header.request) {
@@ -160,6 +186,8 @@ void control_methods_link_down(struct control_methods *methods, enum ipc_role ro
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (methods->pending[i].call && methods->pending[i].asked == role)
             control_refuse(control_pending_end(&methods->pending[i]), text);
+    if (role == IPC_TUNNELD)
+        connectivity_link_down(methods->connectivity);
 }
 
 /* -- Log level: the parent sets it, for all processes. -- */
@@ -220,6 +248,10 @@ static const struct method {
     {"ProxyRemoveIngress", control_proxy_remove_ingress},
     {"ProxyRemoveEgress", control_proxy_remove_egress},
     {"ListPeers", list_peers},
+    {"ConnectivityV4", connectivity_v4},
+    {"ConnectivityV6", connectivity_v6},
+    {"ListFlows", control_list_flows},
+    {"ListRuleStats", control_list_rule_stats},
     {"SetDebugOn", set_debug_on},
     {"SetDebugOff", set_debug_off},
     {"GetDebug", get_debug},
@@ -266,7 +298,8 @@ static void on_cancel(void *arg, struct control_call *call)
     peers_refresh_cancel(methods->peers, call);
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (methods->pending[i].call == call)
-            methods->pending[i].call = NULL;
+            (void)control_pending_end(&methods->pending[i]);
+    connectivity_cancel(methods->connectivity, call);
 }
 
 const struct control_handler control_methods_handler = {.call = on_call, .cancel = on_cancel};

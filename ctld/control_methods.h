@@ -2,6 +2,7 @@
 #ifndef NEXD_CTLD_CONTROL_METHODS_H
 #define NEXD_CTLD_CONTROL_METHODS_H
 
+#include "ctld/connectivity.h"
 #include "ctld/control_server.h"
 #include "ctld/device.h"
 #include "ctld/peers.h"
@@ -34,18 +35,22 @@ struct control_pending {
     bool remove;
     enum rule_direction direction;
     char argument[JSONRPC_PARAM_MAX];
+    void *data; /* what has come so far; freed by data_free() when the place is */
+    void (*data_free)(void *data);
 };
 
 struct control_methods {
     const struct device *device;
     struct peers *peers;
+    struct connectivity *connectivity;
     const struct control_methods_ops *ops;
     void *arg;
     struct control_pending pending[CONTROL_CLIENTS_MAX];
     uint32_t last_request;
 };
 
-/* Request ids of the methods have this bit; those of ctld's other parts have not. */
+/* Request ids of the methods have this bit and not the next, which connectivity.h adds; those of ctld's other
+ * parts have neither. */
 #define CONTROL_REQUEST UINT32_C(0x80000000)
 
 /* For control_server_new(), with a struct control_methods as its argument. */
@@ -64,6 +69,10 @@ void control_methods_link_down(struct control_methods *methods, enum ipc_role ro
 struct control_pending *control_request(struct control_methods *methods, struct control_call *call,
                                         enum ipc_role to, enum ipc_type type, const void *body,
                                         control_pending_fn on_message);
+/* The same, but the client has not been told when it is NULL. */
+struct control_pending *control_ask(struct control_methods *methods, struct control_call *call,
+                                    enum ipc_role to, enum ipc_type type, const void *body,
+                                    control_pending_fn on_message);
 /* Frees the place; its other members stay readable until the next control_request(). Returns the call, which
  * the caller answers. */
 struct control_call *control_pending_end(struct control_pending *pending);
@@ -74,5 +83,6 @@ typedef void control_method(struct control_methods *methods, struct control_call
                             const struct jsonrpc_request *request);
 control_method control_proxy_list, control_proxy_add_ingress, control_proxy_add_egress,
     control_proxy_remove_ingress, control_proxy_remove_egress; /* control_rules.c */
+control_method control_list_flows, control_list_rule_stats;    /* control_flows.c */
 
 #endif

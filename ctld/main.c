@@ -78,6 +78,7 @@ static uint64_t wall_s(void *arg)
     return clock_wall_ns() / NS_PER_S;
 }
 
+static const struct connectivity_ops connectivity_ops = {.send = to_tunneld};
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
@@ -91,6 +92,7 @@ static void settle(struct ctld *ctld)
     static_peers_run(ctld->static_peers, now);
     peers_run(ctld->peers, now);
     peers_pump(ctld->peers, now);
+    connectivity_pump(ctld->methods.connectivity);
     uint64_t next = peers_next_ns(ctld->peers), other = static_peers_next_ns(ctld->static_peers);
     next = other < next ? other : next;
     if (next == UINT64_MAX) {
@@ -133,9 +135,12 @@ static int setup(struct child *child, void *arg)
     ctld->peers = peers_new(&peers_ops, ctld);
     ctld->static_peers = static_peers_new(ctld->peers, &static_ops, ctld);
     ctld->server = control_server_new(base, &control_limits_default, &control_handler, ctld);
-    ctld->methods = (struct control_methods){
-        .device = &ctld->device, .peers = ctld->peers, .ops = &methods_ops, .arg = ctld};
-    if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server)
+    ctld->methods = (struct control_methods){.device = &ctld->device,
+                                             .peers = ctld->peers,
+                                             .connectivity = connectivity_new(&connectivity_ops, ctld),
+                                             .ops = &methods_ops,
+                                             .arg = ctld};
+    if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server && ctld->methods.connectivity)
         return NX_OK;
     log_error("set-up: out of memory");
     return NX_ENOMEM;
@@ -146,6 +151,7 @@ static void teardown(struct child *child, void *arg)
     (void)child;
     struct ctld *ctld = arg;
     control_server_free(ctld->server);
+    connectivity_free(ctld->methods.connectivity);
     static_peers_free(ctld->static_peers);
     peers_free(ctld->peers);
     device_free(&ctld->device);

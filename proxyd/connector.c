@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "proxyd/happy_eyeballs.h"
+#include "proxyd/rule_stats.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -113,6 +114,7 @@ static void request_note_failure(struct connect_request *request)
     static struct log_ratelimit limit = {.per_second = 2, .burst = 10};
     char name[RULE_NAME_MAX];
     balance_failed(rule_entry_health(entry), clock_now_ns());
+    rule_stats_note(entry, &request->failure);
     if (log_ratelimit_ok(&limit))
         log_warn("%s: %s", rule_entry_name(entry, name), request->failure.text);
 }

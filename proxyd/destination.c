@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "proxyd/rule_stats.h"
 
 #include <stdlib.h>
 
@@ -46,7 +47,7 @@ static void destination_set(struct destination *out, const struct rule_entry *en
 }
 
 /* NX_OK, or NX_ENOENT: this rule's name does not resolve. */
-static int destination_use_answer(struct destination *out, const struct rule_entry *entry,
+static int destination_use_answer(struct destination *out, struct rule_entry *entry,
                                   const struct resolver_answer *answer)
 {
     static struct log_ratelimit limit = {.per_second = 2, .burst = 10};
@@ -56,6 +57,7 @@ static int destination_use_answer(struct destination *out, const struct rule_ent
         balance_failed(health, clock_now_ns());
         failure_set(&out->failure, failure_from_resolver(answer->err), "%s: %s", entry->rule.host,
                     resolver_strerror(answer->err));
+        rule_stats_note(entry, &out->failure);
         if (log_ratelimit_ok(&limit))
             log_warn("%s: %s", rule_entry_name(entry, name), out->failure.text);
         return NX_ENOENT;
@@ -91,7 +93,7 @@ static int wait_continue(struct destination_wait *wait);
 static void on_resolved(const struct resolver_answer *answer, void *arg)
 {
     struct destination_wait *const wait = arg;
-    const struct rule_entry *const entry = rule_table_find(wait->chooser->rules, wait->rule_id);
+    struct rule_entry *const entry = rule_table_find(wait->chooser->rules, wait->rule_id);
     wait->resolving = NULL;
     int err = entry ? destination_use_answer(&wait->out, entry, answer) : NX_ENOENT;
     if (err != NX_OK)

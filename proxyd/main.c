@@ -10,6 +10,7 @@
 #include "proxyd/connector.h"
 #include "proxyd/listener.h"
 #include "proxyd/query.h"
+#include "proxyd/rule_stats.h"
 #include "proxyd/tunnel_socket.h"
 #include "proxyd/udp_port.h"
 #include "seccomp/proxyd.h"
@@ -227,6 +228,9 @@ static void on_ctld_message(struct proxyd *proxyd, const struct ipc_message *mes
         break;
     case IPC_MSG_MESH_NAME:
         on_mesh_name(proxyd, &message->body.mesh_name);
+        break;
+    case IPC_MSG_RULE_STATS_QUERY:
+        rule_stats_answer(&proxyd->rules, &proxyd->ctld, message->header.request);
         break;
     default:
         break;

@@ -11,12 +11,19 @@
 
 enum { RULES_MAX = 65536, RULES_PER_PORT_MAX = 256, RULE_BUCKETS = 1024 };
 
+struct rule_failures {
+    uint64_t count[IPC_RESULT_LAST + 1]; /* by kind */
+    uint64_t last_unix_s;                /* 0 = none */
+    char last[IPC_LAST_ERROR_MAX + 1];
+};
+
 struct rule_entry {
     LIST_ENTRY(rule_entry) by_id;
     struct rule_set *set;
     uint32_t id;
     struct rule rule;
     uint32_t scope_id; /* of rule.addr */
+    struct rule_failures failures;
 };
 
 struct rule_set {

@@ -93,6 +93,22 @@ static uint64_t wall_s(void *arg)
 
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_status, .on_synced = on_synced};
+static uint32_t ping_requests[8];
+static size_t ping_count;
+
+static int ping_send(void *arg, enum ipc_type type, uint32_t request, const void *body)
+{
+    (void)arg;
+    const struct ipc_ping *ping = body;
+    ck_assert_int_eq(type, IPC_MSG_PING);
+    if (!link_is_up)
+        return NX_ECLOSED;
+    ck_assert_uint_eq(ping->timeout_ms, CONNECTIVITY_TIMEOUT_MS);
+    ping_requests[ping_count++ % 8] = request;
+    return NX_OK;
+}
+
+static const struct connectivity_ops connectivity_ops = {.send = ping_send};
 static const struct control_methods_ops methods_ops = {
     .send = methods_send, .now_ns = now_ns, .wall_s = wall_s};
 
@@ -164,6 +180,7 @@ static void set_up(void)
     ck_assert_int_eq(netaddr_parse("200::7", &device.public.addresses.item[0]), NX_OK);
     ck_assert_int_eq(netaddr_parse("100.64.0.7", &device.public.addresses.item[1]), NX_OK);
     methods = (struct control_methods){.device = &device, .peers = peers, .ops = &methods_ops};
+    methods.connectivity = connectivity_new(&connectivity_ops, NULL);
     server = control_server_new(base, &limits, &control_methods_handler, &methods);
     ck_assert(base && peers && server);
     query = 0;
@@ -185,6 +202,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     control_server_free(server);
+    connectivity_free(methods.connectivity);
     peers_free(peers);
     device_free(&device);
     event_base_free(base);
@@ -386,7 +404,7 @@ START_TEST(a_change_asks_the_parent_for_the_rule_that_was_meant)
     ck_assert_uint_eq(asked.rule.dest_port, 7001);
     link_is_up = false;
     exchange(fd, "{\"method\":\"NexdCtl.ProxyRemoveIngress\",\"params\":[\"udp:1:h:2\"],\"id\":0}",
-             "{\"id\":0,\"result\":null,\"error\":\"nexd is not running; try again\"}\n");
+             "{\"id\":0,\"result\":null,\"error\":\"nexd cannot be asked now; try again\"}\n");
     close(fd);
 }
 END_TEST
@@ -440,6 +458,186 @@ START_TEST(refusals_of_rules_read_as_the_agents)
     char text[RULE_REFUSAL_MAX];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_str_eq(rule_refusal(cases[i].rule, "own words", text), cases[i].expected);
+}
+END_TEST
+
+/* -- Pings, flows, statistics -- */
+
+static void tunneld_says(enum ipc_type type, uint32_t request, const union ipc_body *body)
+{
+    struct ipc_message message = {.header = {.type = (uint16_t)type, .request = request}};
+    if (body)
+        message.body = *body;
+    ck_assert(control_methods_message(&methods, IPC_TUNNELD, &message));
+}
+
+static void until_pinged(size_t count)
+{
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    while (ping_count < count && clock_now_ns() < deadline_ns)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    ck_assert_uint_eq(ping_count, count);
+}
+
+#define CONNECTIVITY(ip, reachable, latency)                                                                 \
+    "{\"id\":0,\"result\":\"{\\\"relay-present\\\":false,\\\"relay-required\\\":false,\\\"peers\\\":{"       \
+    "\\\"" ip "\\\":{\\\"wg_ip\\\":\\\"" ip "\\\",\\\"is_reachable\\\":" reachable                           \
+    ",\\\"hostname\\\":\\\"Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=\\\",\\\"Latency\\\":\\\"" latency    \
+    "\\\",\\\"method\\\":\\\"static\\\"}}}\",\"error\":null}\n"
+static const char connectivity_v4[] = "{\"method\":\"NexdCtl.ConnectivityV4\",\"params\":[\"\"],\"id\":0}";
+
+START_TEST(a_ping_that_is_answered)
+{
+    bool closed;
+    int first = client_connect(), second = client_connect();
+    client_send(first, connectivity_v4);
+    until_pinged(1);
+    client_send(second, connectivity_v4); /* shares it */
+    for (int i = 0; i < 10; i++)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    ck_assert_uint_eq(ping_count, 1);
+    tunneld_says(IPC_MSG_PONG, ping_requests[0], &(union ipc_body){.pong = {.round_trip_ns = 374999}});
+    ck_assert_str_eq(client_read(first, 1, &closed), CONNECTIVITY("100.64.0.9", "true", "0.37ms"));
+    ck_assert_str_eq(client_read(second, 1, &closed), CONNECTIVITY("100.64.0.9", "true", "0.37ms"));
+    client_send(first, "{\"method\":\"NexdCtl.ConnectivityV6\",\"params\":[\"\"],\"id\":0}");
+    until_pinged(2);
+    tunneld_says(IPC_MSG_PONG, ping_requests[1], &(union ipc_body){.pong = {.round_trip_ns = 12345678}});
+    ck_assert_str_eq(client_read(first, 1, &closed), CONNECTIVITY("200::9", "true", "12.35ms"));
+    tunneld_says(IPC_MSG_PONG, ping_requests[0],
+                 &(union ipc_body){.pong = {.round_trip_ns = 1}}); /* nobody's */
+    close(first);
+    close(second);
+}
+END_TEST
+
+START_TEST(a_ping_that_is_not)
+{
+    static const enum ipc_outcome outcomes[] = {IPC_TIMED_OUT, IPC_UNREACHABLE};
+    bool closed;
+    int fd = client_connect();
+    client_send(fd, connectivity_v4);
+    until_pinged(1);
+    union ipc_body result = {.result = {.result = (uint8_t)outcomes[_i]}};
+    tunneld_says(IPC_MSG_RESULT, ping_requests[0], &result);
+    if (_i == 0) { /* once more; what nobody has is not asked for again */
+        until_pinged(2);
+        tunneld_says(IPC_MSG_RESULT, ping_requests[1], &result);
+    }
+    ck_assert_str_eq(client_read(fd, 1, &closed), CONNECTIVITY("100.64.0.9", "false", "-"));
+    client_send(fd, connectivity_v4);
+    until_pinged(3 - (size_t)_i);
+    control_methods_link_down(&methods, IPC_TUNNELD);
+    ck_assert_str_eq(client_read(fd, 1, &closed), CONNECTIVITY("100.64.0.9", "false", "-"));
+    link_is_up = false;
+    client_send(fd, connectivity_v4);
+    ck_assert_str_eq(client_read(fd, 1, &closed), CONNECTIVITY("100.64.0.9", "false", "-"));
+    close(fd);
+}
+END_TEST
+
+static void until_asked(enum ipc_type type)
+{
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    while (asked.request == 0 && clock_now_ns() < deadline_ns)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    ck_assert_int_eq(asked.type, type);
+    ck_assert_uint_ne(asked.request, 0);
+}
+
+START_TEST(flows_are_listed)
+{
+    bool closed;
+    int fd = client_connect();
+    union ipc_body flow = {.flow_status = {.rule_id = 1,
+                                           .direction = RULE_INGRESS,
+                                           .protocol = RULE_TCP,
+                                           .state = IPC_FLOW_HOST_ENDED,
+                                           .peer_known = true,
+                                           .to_mesh_bytes = UINT64_MAX,
+                                           .to_host_bytes = 2,
+                                           .age_ms = 3}};
+    ck_assert_int_eq(netsock_parse("100.64.0.9:5000", &flow.flow_status.client), NX_OK);
+    ck_assert_int_eq(netsock_parse("100.64.0.7:8080", &flow.flow_status.dest), NX_OK);
+    ck_assert_int_eq(key_parse(peer_key_text, flow.flow_status.peer), NX_OK);
+    client_send(fd, "{\"method\":\"NexdCtl.ListFlows\",\"params\":[\"2\"],\"id\":0}");
+    until_asked(IPC_MSG_FLOWS_QUERY);
+    uint32_t request = asked.request;
+    asked.request = 0;
+    tunneld_says(IPC_MSG_FLOW_STATUS, request, &flow);
+    flow.flow_status.rule_id = 99; /* removed */
+    flow.flow_status.protocol = RULE_UDP;
+    flow.flow_status.direction = RULE_EGRESS;
+    flow.flow_status.state = IPC_FLOW_CONNECTING;
+    flow.flow_status.dest = (struct netsock){0};
+    flow.flow_status.peer_known = false;
+    tunneld_says(IPC_MSG_FLOW_STATUS, request, &flow);
+    tunneld_says(IPC_MSG_RESULT, request, &(union ipc_body){.result = {.result = IPC_LIMIT}});
+    ck_assert_str_eq(
+        client_read(fd, 1, &closed),
+        "{\"id\":0,\"result\":\"{\\\"flows\\\":[{\\\"rule\\\":\\\"tcp:8080:127.0.0.1:20080\\\","
+        "\\\"direction\\\":"
+        "\\\"ingress\\\",\\\"protocol\\\":\\\"tcp\\\",\\\"client\\\":\\\"100.64.0.9:5000\\\","
+        "\\\"destination\\\":"
+        "\\\"100.64.0.7:8080\\\",\\\"peer\\\":\\\"Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/"
+        "lIbZ8M6W71Fg=\\\",\\\"state\\\":"
+        "\\\"host-ended\\\",\\\"to_mesh_bytes\\\":18446744073709551615,\\\"to_host_bytes\\\":2,\\\"age_"
+        "ms\\\":3},"
+        "{\\\"rule\\\":null,\\\"direction\\\":\\\"egress\\\",\\\"protocol\\\":\\\"udp\\\",\\\"client\\\":"
+        "\\\"100.64.0.9:5000\\\",\\\"destination\\\":null,\\\"peer\\\":null,\\\"state\\\":\\\"connecting\\\","
+        "\\\"to_mesh_bytes\\\":18446744073709551615,\\\"to_host_bytes\\\":2,\\\"age_ms\\\":3}],"
+        "\\\"truncated\\\":true}"
+        "\",\"error\":null}\n");
+    exchange(
+        fd, "{\"method\":\"NexdCtl.ListFlows\",\"params\":[\"0\"],\"id\":0}",
+        "{\"id\":0,\"result\":null,\"error\":\"the number of flows to list must be from 1 to 20000\"}\n");
+    client_send(fd, "{\"method\":\"NexdCtl.ListFlows\",\"params\":[\"\"],\"id\":0}");
+    until_asked(IPC_MSG_FLOWS_QUERY);
+    tunneld_says(IPC_MSG_RESULT, asked.request, NULL);
+    ck_assert_str_eq(client_read(fd, 1, &closed),
+                     "{\"id\":0,\"result\":\"{\\\"flows\\\":[],\\\"truncated\\\":false}\",\"error\":null}\n");
+    close(fd);
+}
+END_TEST
+
+START_TEST(statistics_of_both_processes_are_added_up)
+{
+    bool closed;
+    int fd = client_connect();
+    client_send(fd, "{\"method\":\"NexdCtl.ListRuleStats\",\"params\":[\"\"],\"id\":0}");
+    until_asked(IPC_MSG_RULE_STATS_QUERY);
+    ck_assert_int_eq(asked.to, IPC_TUNNELD);
+    uint32_t request = asked.request;
+    asked.request = 0;
+    union ipc_body stats = {.rule_stats = {.rule_id = 2,
+                                           .flows = 5,
+                                           .live = 1,
+                                           .to_mesh_bytes = 10,
+                                           .to_host_bytes = 20,
+                                           .reset = 1,
+                                           .last_error_unix_s = 100,
+                                           .last_error = "old"}};
+    tunneld_says(IPC_MSG_RULE_STATS, request, &stats);
+    tunneld_says(IPC_MSG_RESULT, request, NULL);
+    until_asked(IPC_MSG_RULE_STATS_QUERY);
+    ck_assert_int_eq(asked.to, IPC_PROXYD);
+    struct ipc_message message = {
+        .header = {.type = IPC_MSG_RULE_STATS, .request = asked.request},
+        .body = {.rule_stats = {
+                     .rule_id = 2, .refused = 3, .last_error_unix_s = 200, .last_error = "new \"one\""}}};
+    ck_assert(control_methods_message(&methods, IPC_PROXYD, &message));
+    message = (struct ipc_message){.header = {.type = IPC_MSG_RESULT, .request = asked.request}};
+    ck_assert(control_methods_message(&methods, IPC_PROXYD, &message));
+    const char *text = client_read(fd, 1, &closed);
+    ck_assert_ptr_nonnull(strstr(
+        text,
+        "\\\"flows\\\":5,\\\"live\\\":1,\\\"to_mesh_bytes\\\":10,\\\"to_host_bytes\\\":20,\\\"errors\\\":{"
+        "\\\"refused\\\":3,\\\"timed_out\\\":0,\\\"unreachable\\\":0,\\\"limit\\\":0,\\\"reset\\\":1,"
+        "\\\"failed\\\":0},\\\"last_error\\\":\\\"new "
+        "\\\\\\\"one\\\\\\\"\\\",\\\"last_error_unix_s\\\":200}"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\\\"rule\\\":\\\"tcp:8080:127.0.0.1:20080\\\",\\\"direction\\\":\\\"ingress\\\","
+                     "\\\"flows\\\":0"));
+    close(fd);
 }
 END_TEST
 
@@ -617,6 +815,10 @@ int main(void)
     tcase_add_loop_test(tests, recorded_exchanges, 0, sizeof recorded / sizeof *recorded);
     tcase_add_loop_test(tests, changes_of_rules, 0, sizeof changes / sizeof *changes);
     tcase_add_test(tests, a_change_asks_the_parent_for_the_rule_that_was_meant);
+    tcase_add_test(tests, a_ping_that_is_answered);
+    tcase_add_loop_test(tests, a_ping_that_is_not, 0, 2);
+    tcase_add_test(tests, flows_are_listed);
+    tcase_add_test(tests, statistics_of_both_processes_are_added_up);
     tcase_add_test(tests, the_version_can_be_another);
     tcase_add_test(tests, refusals_of_rules_read_as_the_agents);
     tcase_add_test(tests, a_process_that_ends_is_an_answer_too);

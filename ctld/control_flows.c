@@ -1,0 +1,269 @@
+/* What is going on: live flows, and statistics of the rules. Methods of our own, beside those that the
+ * Nexodus agent has; their JSON is documented in docs/nexctl.md. */
+#include "ctld/control_methods.h"
+
+#include "common/array.h"
+#include "common/err.h"
+#include "common/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLOWS_DEFAULT = 1000, TEXT_MAX = 8 << 20 };
+
+static const struct rule *rule_of(const struct device *device, uint32_t rule_id)
+{
+    for (size_t i = 0; i < device->rule_count; i++)
+        if (device->rules[i].rule_id == rule_id)
+            return &device->rules[i].rule;
+    return NULL;
+}
+
+static void put_rule(struct jsonrpc_text *text, const struct device *device, uint32_t rule_id)
+{
+    char rule_text[RULE_TEXT_MAX];
+    const struct rule *rule = rule_of(device, rule_id);
+    if (!rule) { /* it was removed; its flows go on */
+        jsonrpc_putf(text, "\"rule\":null");
+        return;
+    }
+    rule_format(rule, rule_text);
+    jsonrpc_putf(text, "\"rule\":");
+    jsonrpc_put_string(text, rule_text, strlen(rule_text));
+}
+
+/* -- Flows -- */
+
+struct flows {
+    struct jsonrpc_text text;
+    size_t count;
+};
+
+static void flows_free(void *data)
+{
+    struct flows *flows = data;
+    jsonrpc_text_free(&flows->text);
+    free(flows);
+}
+
+static void put_socket(struct jsonrpc_text *text, const char *name, const struct netsock *socket)
+{
+    char address[NETSOCK_TEXT_MAX];
+    if (socket->addr.family == NETADDR_NONE)
+        jsonrpc_putf(text, ",\"%s\":null", name);
+    else
+        jsonrpc_putf(text, ",\"%s\":\"%s\"", name, netsock_format(socket, address));
+}
+
+static void put_flow(struct jsonrpc_text *text, const struct device *device,
+                     const struct ipc_flow_status *flow)
+{
+    static const char *const states[] = {[IPC_FLOW_CONNECTING] = "connecting",
+                                         [IPC_FLOW_OPEN] = "open",
+                                         [IPC_FLOW_HOST_ENDED] = "host-ended",
+                                         [IPC_FLOW_MESH_ENDED] = "mesh-ended"};
+    char key[KEY_TEXT_MAX];
+    jsonrpc_put(text, "{", 1);
+    put_rule(text, device, flow->rule_id);
+    jsonrpc_putf(text, ",\"direction\":\"%s\",\"protocol\":\"%s\"",
+                 rule_direction_name((enum rule_direction)flow->direction),
+                 rule_protocol_name((enum rule_protocol)flow->protocol));
+    put_socket(text, "client", &flow->client);
+    put_socket(text, "destination", &flow->dest);
+    if (flow->peer_known)
+        jsonrpc_putf(text, ",\"peer\":\"%s\"", key_format(flow->peer, key));
+    else
+        jsonrpc_putf(text, ",\"peer\":null");
+    jsonrpc_putf(text,
+                 ",\"state\":\"%s\",\"to_mesh_bytes\":%" PRIu64 ",\"to_host_bytes\":%" PRIu64
+                 ",\"age_ms\":%" PRIu64 "}",
+                 states[flow->state], flow->to_mesh_bytes, flow->to_host_bytes, flow->age_ms);
+}
+
+static void on_flow(struct control_methods *methods, struct control_pending *pending,
+                    const struct ipc_message *message)
+{
+    struct flows *flows = pending->data;
+    struct jsonrpc_text *text = &flows->text;
+    if (message->header.type == IPC_MSG_FLOW_STATUS) {
+        jsonrpc_putf(text, flows->count++ ? "," : "{\"flows\":[");
+        put_flow(text, methods->device, &message->body.flow_status);
+        return;
+    }
+    uint8_t outcome = message->body.result.result;
+    if (outcome != IPC_OK && outcome != IPC_LIMIT) {
+        control_refuse(control_pending_end(pending), message->body.result.text);
+        return;
+    }
+    jsonrpc_putf(text, "%s],\"truncated\":%s}", flows->count ? "" : "{\"flows\":[",
+                 outcome == IPC_LIMIT ? "true" : "false");
+    struct jsonrpc_text whole = *text;
+    jsonrpc_text_init(text, TEXT_MAX);
+    control_answer_built(control_pending_end(pending), &whole);
+}
+
+void control_list_flows(struct control_methods *methods, struct control_call *call,
+                        const struct jsonrpc_request *request)
+{
+    uint64_t limit = FLOWS_DEFAULT;
+    if (request->param[0] && text_to_u64(request->param, strlen(request->param), 1, IPC_FLOWS_MAX, &limit)) {
+        control_refuse(call, "the number of flows to list must be from 1 to 20000");
+        return;
+    }
+    struct flows *flows = calloc(1, sizeof *flows);
+    if (!flows) {
+        control_refuse(call, "out of memory");
+        return;
+    }
+    jsonrpc_text_init(&flows->text, TEXT_MAX);
+    const struct ipc_flows_query query = {.limit = (uint32_t)limit};
+    struct control_pending *pending =
+        control_request(methods, call, IPC_TUNNELD, IPC_MSG_FLOWS_QUERY, &query, on_flow);
+    if (!pending) {
+        flows_free(flows);
+        return;
+    }
+    pending->data = flows;
+    pending->data_free = flows_free;
+}
+
+/* -- Statistics of rules: tunneld's, and then proxyd's added to them. -- */
+
+struct stats {
+    struct ipc_rule_stats *items;
+    size_t count, capacity;
+};
+
+static void stats_free(void *data)
+{
+    struct stats *stats = data;
+    free(stats->items);
+    free(stats);
+}
+
+static void stats_add(struct stats *stats, const struct ipc_rule_stats *from)
+{
+    struct ipc_rule_stats *to = NULL;
+    for (size_t i = 0; i < stats->count && !to; i++)
+        if (stats->items[i].rule_id == from->rule_id)
+            to = &stats->items[i];
+    if (!to) {
+        struct ipc_rule_stats *grown =
+            array_reserve(stats->items, &stats->capacity, stats->count + 1, sizeof *grown);
+        if (!grown)
+            return; /* one rule less in a listing */
+        stats->items = grown;
+        grown[stats->count++] = *from;
+        return;
+    }
+    to->flows += from->flows;
+    to->live += from->live;
+    to->to_mesh_bytes += from->to_mesh_bytes;
+    to->to_host_bytes += from->to_host_bytes;
+    to->refused += from->refused;
+    to->timed_out += from->timed_out;
+    to->unreachable += from->unreachable;
+    to->limited += from->limited;
+    to->reset += from->reset;
+    to->failed += from->failed;
+    if (from->last_error_unix_s >= to->last_error_unix_s && from->last_error_unix_s) {
+        to->last_error_unix_s = from->last_error_unix_s;
+        memcpy(to->last_error, from->last_error, sizeof to->last_error);
+    }
+}
+
+static void put_stats(struct jsonrpc_text *text, const struct device_rule *rule, const struct stats *all)
+{
+    static const struct ipc_rule_stats none;
+    const struct ipc_rule_stats *stats = &none;
+    char rule_text[RULE_TEXT_MAX];
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].rule_id == rule->rule_id)
+            stats = &all->items[i];
+    rule_format(&rule->rule, rule_text);
+    jsonrpc_putf(text, "{\"rule\":");
+    jsonrpc_put_string(text, rule_text, strlen(rule_text));
+    jsonrpc_putf(text,
+                 ",\"direction\":\"%s\",\"flows\":%" PRIu64 ",\"live\":%" PRIu64 ",\"to_mesh_bytes\":%" PRIu64
+                 ",\"to_host_bytes\":%" PRIu64 ",\"errors\":{\"refused\":%" PRIu64 ",\"timed_out\":%" PRIu64
+                 ",\"unreachable\":%" PRIu64 ",\"limit\":%" PRIu64 ",\"reset\":%" PRIu64
+                 ",\"failed\":%" PRIu64 "},\"last_error\":",
+                 rule_direction_name(rule->rule.direction), stats->flows, stats->live, stats->to_mesh_bytes,
+                 stats->to_host_bytes, stats->refused, stats->timed_out, stats->unreachable, stats->limited,
+                 stats->reset, stats->failed);
+    if (stats->last_error_unix_s)
+        jsonrpc_put_string(text, stats->last_error, strlen(stats->last_error));
+    else
+        jsonrpc_putf(text, "null");
+    jsonrpc_putf(text, ",\"last_error_unix_s\":%" PRIu64 "}", stats->last_error_unix_s);
+}
+
+static void stats_answer(const struct control_methods *methods, struct control_call *call,
+                         const struct stats *stats)
+{
+    struct jsonrpc_text text;
+    jsonrpc_text_init(&text, TEXT_MAX);
+    jsonrpc_put(&text, "{\"rules\":[", 10);
+    for (size_t i = 0; i < methods->device->rule_count; i++) {
+        if (i)
+            jsonrpc_put(&text, ",", 1);
+        put_stats(&text, &methods->device->rules[i], stats);
+    }
+    jsonrpc_put(&text, "]}", 2);
+    control_answer_built(call, &text);
+}
+
+static void on_proxyd_stats(struct control_methods *methods, struct control_pending *pending,
+                            const struct ipc_message *message)
+{
+    struct stats *stats = pending->data;
+    if (message->header.type == IPC_MSG_RULE_STATS) {
+        stats_add(stats, &message->body.rule_stats);
+        return;
+    }
+    pending->data = NULL;
+    stats_answer(methods, control_pending_end(pending), stats);
+    stats_free(stats);
+}
+
+static void on_tunneld_stats(struct control_methods *methods, struct control_pending *pending,
+                             const struct ipc_message *message)
+{
+    static const struct ipc_rule_stats_query query = {.version = 1};
+    struct stats *stats = pending->data;
+    if (message->header.type == IPC_MSG_RULE_STATS) {
+        stats_add(stats, &message->body.rule_stats);
+        return;
+    }
+    pending->data = NULL;
+    struct control_call *call = control_pending_end(pending);
+    pending = control_ask(methods, call, IPC_PROXYD, IPC_MSG_RULE_STATS_QUERY, &query, on_proxyd_stats);
+    if (pending) {
+        pending->data = stats;
+        pending->data_free = stats_free;
+        return;
+    }
+    stats_answer(methods, call, stats); /* proxyd is being restarted, and knows nothing */
+    stats_free(stats);
+}
+
+void control_list_rule_stats(struct control_methods *methods, struct control_call *call,
+                             const struct jsonrpc_request *request)
+{
+    (void)request;
+    static const struct ipc_rule_stats_query query = {.version = 1};
+    struct stats *stats = calloc(1, sizeof *stats);
+    if (!stats) {
+        control_refuse(call, "out of memory");
+        return;
+    }
+    struct control_pending *pending =
+        control_request(methods, call, IPC_TUNNELD, IPC_MSG_RULE_STATS_QUERY, &query, on_tunneld_stats);
+    if (!pending) {
+        stats_free(stats);
+        return;
+    }
+    pending->data = stats;
+    pending->data_free = stats_free;
+}
