@@ -3,8 +3,9 @@
  * on the way out.
  *
  * The end of a link is told by its reading side, after all that the other side said before: a send that finds
- * the other side gone makes the reading side look. Where no event would tell when sending is worth another
- * try (no memory, no free descriptor number, too many descriptors in flight), a timer does. */
+ * the other side gone makes the reading side look. Where no event would tell when another try is worth it (no
+ * memory, no free descriptor number, too many descriptors in flight, a kernel that watches no more sockets),
+ * a timer does. */
 #include "ipc/link.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -204,6 +205,18 @@ static void retry_later(struct ipc_link *link)
     (void)event_add(link->retry, &wait);
 }
 
+static void readable_await(struct ipc_link *link)
+{
+    if (event_add(link->readable, NULL) != 0)
+        retry_later(link);
+}
+
+static void writable_await(struct ipc_link *link)
+{
+    if (event_add(link->writable, NULL) != 0)
+        retry_later(link);
+}
+
 static void send_close(struct ipc_link *link)
 {
     link->send_closed = true;
@@ -246,7 +259,7 @@ static int enqueue(struct ipc_link *link, int why, const uint8_t *data, size_t l
     if (link->queue_count == 0 || (link->queue_count == 1 && q != NULL && why == NX_ENOMEM))
         retry_later(link);
     else if (link->queue_count == 1 && q != NULL)
-        (void)event_add(link->writable, NULL);
+        writable_await(link);
     return q != NULL ? NX_OK : NX_EAGAIN;
 }
 
@@ -275,13 +288,15 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     link->busy++;
+    if (!link->held && !event_pending(link->readable, EV_READ, NULL))
+        readable_await(link);
     int err = queue_send(link);
     if (err == NX_ECLOSED)
         send_close(link);
     else if (err == NX_ENOMEM)
         retry_later(link);
     else if (err == NX_EAGAIN)
-        (void)event_add(link->writable, NULL);
+        writable_await(link);
     if (err != NX_ECLOSED && link->was_full && link->queue_count <= link->queue_max / 2) {
         link->was_full = false;
         if (link->ops->on_writable != NULL)
@@ -397,8 +412,12 @@ void ipc_link_hold(struct ipc_link *link, bool hold)
     if (link->closed)
         return;
     link->held = hold;
-    (void)(hold ? event_del(link->readable) : event_add(link->readable, NULL));
-    if (!hold && link->send_closed)
+    if (hold) {
+        (void)event_del(link->readable);
+        return;
+    }
+    readable_await(link);
+    if (link->send_closed)
         event_active(link->readable, EV_READ, 0);
 }
 

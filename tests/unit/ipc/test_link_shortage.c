@@ -1,11 +1,15 @@
-/* A link on a host short of descriptors: nothing is lost that need not be, nobody waits for ever, nothing
- * spins. */
+/* A link on a host short of descriptors, or of memory to watch them: nothing is lost that need not be, nobody
+ * waits for ever, nothing spins. */
 #include "common/err.h"
 #include "tests/unit/common/unit.h"
 #include "tests/unit/ipc/ends.h"
 #include "tests/unit/ipc/sockets.h"
 
+#include <dirent.h>
 #include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -130,12 +134,92 @@ START_TEST(too_many_in_flight)
 }
 END_TEST
 
+/* -- A kernel that refuses to watch a socket -- */
+
+struct watch {
+    int fd, real; /* the loop's number for its epoll(7), and a duplicate of that */
+};
+
+static int epoll_find(void)
+{
+    char path[64], target[64];
+    DIR *dir = opendir("/proc/self/fd");
+    ck_assert_ptr_nonnull(dir);
+    int found = -1;
+    for (struct dirent *entry; found < 0 && (entry = readdir(dir)) != NULL;) {
+        snprintf(path, sizeof path, "/proc/self/fd/%.16s", entry->d_name);
+        ssize_t n = readlink(path, target, sizeof target - 1);
+        target[n > 0 ? n : 0] = '\0';
+        if (strcmp(target, "anon_inode:[eventpoll]") == 0)
+            found = atoi(entry->d_name);
+    }
+    closedir(dir);
+    ck_assert_int_ge(found, 0);
+    return found;
+}
+
+static void log_nothing(int severity, const char *text)
+{
+    (void)severity, (void)text;
+}
+
+/* Every epoll_ctl(2) of the loop fails until watching_mend(). */
+static struct watch watching_break(void)
+{
+    struct watch watch = {.fd = epoll_find()};
+    event_set_log_callback(log_nothing);
+    watch.real = fcntl(watch.fd, F_DUPFD_CLOEXEC, 0);
+    int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(watch.real, 0);
+    ck_assert_int_eq(dup3(other, watch.fd, O_CLOEXEC), watch.fd);
+    close(other);
+    return watch;
+}
+
+static void watching_mend(const struct watch *watch)
+{
+    ck_assert_int_eq(dup3(watch->real, watch->fd, O_CLOEXEC), watch->fd);
+    close(watch->real);
+    event_set_log_callback(NULL);
+}
+
+START_TEST(sender_is_not_watched)
+{
+    ends_open_one(&ends, IPC_PROXYD, IPC_TUNNELD, 1);
+    uint32_t count = socket_fill(&ends);
+    struct watch watch = watching_break();
+    ck_assert_int_eq(result_send(ends.a.link, count + 1), NX_OK);
+    ck_assert_int_eq(result_send(ends.a.link, count + 2), NX_EAGAIN);
+    watching_mend(&watch);
+    for (uint32_t i = 1; i <= count; i++)
+        ck_assert_uint_eq(raw_read(ends.fds[1]), i);
+    ends_wait(&ends, &ends.a.writables, 1);
+    ck_assert_uint_eq(raw_read(ends.fds[1]), count + 1);
+    ends_close(&ends);
+}
+END_TEST
+
+START_TEST(receiver_is_not_watched)
+{
+    ends_open(&ends, QUEUE_MAX);
+    ipc_link_hold(ends.b.link, true);
+    ck_assert_int_eq(result_send(ends.a.link, 1), NX_OK);
+    struct watch watch = watching_break();
+    ipc_link_hold(ends.b.link, false);
+    watching_mend(&watch);
+    ends_wait(&ends, &ends.b.messages, 1);
+    ends_close(&ends);
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
     tcase_add_test(tcase, receiver_from_a_sibling);
     tcase_add_test(tcase, receiver_from_the_parent);
     tcase_add_test(tcase, sender_is_told_to_go_on);
     tcase_add_test(tcase, too_many_in_flight);
+    tcase_add_test(tcase, sender_is_not_watched);
+    tcase_add_test(tcase, receiver_is_not_watched);
 }
 
 int main(void)
