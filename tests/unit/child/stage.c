@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -22,6 +23,8 @@
 struct actor {
     enum stage_child what;
     bool was_set_up;
+    unsigned turns_left, turns; /* CHILD_TURNS: still wanted; since the last wanted one */
+    struct event *window;
 };
 
 static struct child *the_child;
@@ -39,6 +42,44 @@ static void report(const char *format, ...)
         _exit(90);
 }
 
+static void on_window_over(evutil_socket_t fd, short what, void *arg)
+{
+    const struct actor *actor = arg;
+    (void)fd, (void)what;
+    report("%u turns more", actor->turns);
+}
+
+static bool on_turn(struct child *child, void *arg)
+{
+    static const struct timeval window = {.tv_usec = 100 * 1000};
+    struct actor *actor = arg;
+    (void)child;
+    if (actor->turns_left == 0)
+        actor->turns++;
+    else if (--actor->turns_left == 0) {
+        report("%d turns", TURNS_COUNT);
+        actor->turns = 0;
+        (void)event_add(actor->window, &window);
+    }
+    return actor->turns_left > 0;
+}
+
+static void on_link_writable(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
+{
+    (void)arg;
+    if (link != child_link(child, peer))
+        _exit(97);
+    report("writable %s", ipc_role_name(peer));
+}
+
+static void flood(struct ipc_link *link)
+{
+    uint32_t count = 0;
+    while (ipc_send(link, IPC_MSG_RESULT, count + 1, &(struct ipc_result){.result = IPC_OK}) == NX_OK)
+        count++;
+    report("sent %u, queued %zu", count, ipc_link_queued(link));
+}
+
 static int on_setup(struct child *child, void *arg)
 {
     struct actor *actor = arg;
@@ -46,15 +87,20 @@ static int on_setup(struct child *child, void *arg)
     actor->was_set_up = true;
     if (actor->what == CHILD_SETUP_LEAVES)
         child_exit(child, 7);
+    if (actor->what == CHILD_TURNS &&
+        (actor->window = event_new(child_base(child), -1, 0, on_window_over, actor)) == NULL)
+        _exit(96);
     return actor->what == CHILD_SETUP_FAILS;
 }
 
 static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link,
                        struct ipc_message *message, void *arg)
 {
-    (void)arg;
+    struct actor *actor = arg;
     if (link != child_link(child, from))
         _exit(91);
+    if (actor->what == CHILD_TURNS)
+        actor->turns_left = TURNS_COUNT;
     if (from != IPC_PARENT)
         (void)ipc_send(link, IPC_MSG_RESULT, message->header.request, &(struct ipc_result){.result = IPC_OK});
     report("%s from %s, level %d", ipc_type_name((enum ipc_type)message->header.type), ipc_role_name(from),
@@ -63,10 +109,12 @@ static void on_message(struct child *child, enum ipc_role from, struct ipc_link 
 
 static void on_link_up(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
 {
-    (void)arg;
+    const struct actor *actor = arg;
     if (link != child_link(child, peer))
         _exit(92);
     report("up %s %u", ipc_role_name(peer), ipc_link_generation(link));
+    if (actor->what == CHILD_FLOODS)
+        flood(link);
 }
 
 static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
@@ -89,9 +137,11 @@ static void on_shutdown(struct child *child, uint32_t grace_ms, void *arg)
 
 static void on_teardown(struct child *child, void *arg)
 {
-    const struct actor *actor = arg;
+    struct actor *actor = arg;
     if (!actor->was_set_up || child_base(child) == NULL)
         _exit(94);
+    if (actor->window != NULL)
+        event_free(actor->window);
 }
 
 static int act(enum stage_child what)
@@ -111,12 +161,15 @@ static int act(enum stage_child what)
         .on_message = on_message,
         .on_link_up = on_link_up,
         .on_link_down = on_link_down,
+        .on_link_writable = on_link_writable,
         .on_shutdown = on_shutdown,
         .teardown = on_teardown,
     };
     struct actor actor = {.what = what};
     if (what == CHILD_PLAIN)
         ops.on_shutdown = NULL;
+    if (what == CHILD_TURNS)
+        ops.on_turn = on_turn;
     char *argv[] = {(char[]){"proxyd"}, (char[]){"--sandbox=best-effort"}, (char[]){"--log-level=3"}, NULL};
     return child_run(3, argv, &ops, &actor);
 }
@@ -137,6 +190,17 @@ void stage_start(struct stage *stage, enum stage_child what, int link_fd)
     close(link_fd);
 }
 
+static void check_name(pid_t pid)
+{
+    char path[64], name[32];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(name, sizeof name, file));
+    fclose(file);
+    ck_assert_str_eq(name, "proxyd\n");
+}
+
 void stage_open(struct stage *stage, enum stage_child what)
 {
     int fds[2];
@@ -151,6 +215,7 @@ void stage_open(struct stage *stage, enum stage_child what)
     ck_assert_uint_eq(message.body.hello.version, IPC_VERSION);
     ck_assert_uint_eq(message.body.hello.role, IPC_PROXYD);
     ck_assert_uint_eq(message.body.hello.pid, (unsigned)stage->pid);
+    check_name(stage->pid);
 }
 
 int stage_wait(struct stage *stage)

@@ -9,21 +9,23 @@
 #include <sys/types.h>
 
 enum stage_child {
-    CHILD_USUAL,        /* told to shut down, it leaves at once */
-    CHILD_SLOW,         /* it does nothing about it */
-    CHILD_PLAIN,        /* it has no on_shutdown */
-    CHILD_TALKS,        /* it reports TALKS_COUNT times and leaves */
+    CHILD_USUAL,  /* told to shut down, it leaves at once */
+    CHILD_SLOW,   /* it does nothing about it */
+    CHILD_PLAIN,  /* it has no on_shutdown */
+    CHILD_TALKS,  /* it reports TALKS_COUNT times and leaves */
+    CHILD_FLOODS, /* a link that is up, it fills, and reports with how much; and when there is room */
+    CHILD_TURNS, /* told anything, it wants TURNS_COUNT turns, then counts those of a window without events */
     CHILD_SETUP_FAILS,  /* its set-up fails */
     CHILD_SETUP_LEAVES, /* its set-up calls child_exit(7) */
 };
-enum { TALKS_COUNT = 500, STAGE_TIMEOUT_MS = 10000 };
+enum { TALKS_COUNT = 500, TURNS_COUNT = 1000, STAGE_TIMEOUT_MS = 10000 };
 
 struct stage {
     pid_t pid;
     int parent; /* the test's end of the parent link */
 };
 
-/* Starts the child. It has said HELLO unless its set-up does not come to that. */
+/* Starts the child. It has said HELLO, under its own name, unless its set-up does not come to that. */
 void stage_open(struct stage *stage, enum stage_child what);
 /* The same without the HELLO, with any descriptor as the child's link to its parent (which is closed here).
  */

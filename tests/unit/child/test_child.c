@@ -129,6 +129,41 @@ START_TEST(sibling_breaks_the_protocol)
 }
 END_TEST
 
+START_TEST(sibling_reads_slowly)
+{
+    enum { QUEUE_MAX = 1024 };
+    unsigned sent, queued;
+    struct ipc_message message;
+    stage_open(&stage, CHILD_FLOODS);
+    int tunneld = stage_link(&stage, IPC_TUNNELD, 1);
+    stage_expect(&stage, "up tunneld 1");
+    ck_assert(stage_receive(stage.parent, IPC_PARENT, &message));
+    ck_assert_int_eq(sscanf(message.body.result.text, "sent %u, queued %u", &sent, &queued), 2);
+    ck_assert_uint_eq(queued, QUEUE_MAX);
+    ck_assert_uint_gt(sent, queued);
+    for (uint32_t i = 1; i <= sent; i++) {
+        ck_assert(stage_receive(tunneld, IPC_TUNNELD, &message));
+        ck_assert_uint_eq(message.header.request, i);
+    }
+    stage_expect(&stage, "writable tunneld");
+    stage_close(&stage);
+    close(tunneld);
+}
+END_TEST
+
+/* -- Turns of the loop -- */
+
+START_TEST(turns)
+{
+    stage_open(&stage, CHILD_TURNS);
+    stage_send(stage.parent, IPC_MSG_RESULT, 0, &(struct ipc_result){.result = IPC_OK});
+    stage_expect(&stage, "RESULT from nexd, level 3");
+    stage_expect(&stage, "1000 turns");   /* as many as it wants, though nothing happens */
+    stage_expect(&stage, "0 turns more"); /* none that it does not want */
+    stage_close(&stage);
+}
+END_TEST
+
 /* -- The parent -- */
 
 START_TEST(log_level)
@@ -291,6 +326,8 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, down_of_a_link_that_never_came);
     tcase_add_test(tcase, link_to_itself);
     tcase_add_test(tcase, sibling_breaks_the_protocol);
+    tcase_add_test(tcase, sibling_reads_slowly);
+    tcase_add_test(tcase, turns);
     tcase_add_test(tcase, log_level);
     tcase_add_test(tcase, parent_dies);
     tcase_add_test(tcase, parent_breaks_the_protocol);

@@ -306,6 +306,23 @@ size_t open_fds(void)
     return count;
 }
 
+static size_t fds_found;
+
+static void fds_count(void)
+{
+    fds_found = open_fds();
+}
+
+static void fds_compare(void)
+{
+    ck_assert_uint_eq(open_fds(), fds_found);
+}
+
+void open_fds_guard(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, fds_count, fds_compare);
+}
+
 bool fd_is_open(int fd)
 {
     return fcntl(fd, F_GETFD) >= 0;
