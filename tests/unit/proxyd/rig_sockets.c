@@ -3,6 +3,8 @@
 #include "common/fd.h"
 #include "rig.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -30,7 +32,16 @@ static int bound_socket(const char *address, int type, uint16_t *port)
     const socklen_t length = netsock_to_sockaddr(&sock, &storage);
     const int fd = socket(storage.ss_family, type | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&storage, length), 0);
+    /* A port that another socket had may be held by its last connection, or for a moment by someone's else.
+     */
+    const int one = 1;
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    int bound = bind(fd, (struct sockaddr *)&storage, length);
+    for (unsigned i = 0; bound != 0 && errno == EADDRINUSE && i < 250; i++) {
+        (void)poll(NULL, 0, 20);
+        bound = bind(fd, (struct sockaddr *)&storage, length);
+    }
+    ck_assert_int_eq(bound, 0);
     *port = port_of(fd);
     return fd;
 }
