@@ -7,7 +7,7 @@
 #include "ctld/control_server.h"
 #include "ctld/peers.h"
 
-enum { CONNECTIVITY_AT_ONCE = 256, CONNECTIVITY_TRIES = 2, CONNECTIVITY_TIMEOUT_MS = 1200 };
+enum { CONNECTIVITY_AT_ONCE = 1000, CONNECTIVITY_TRIES = 2, CONNECTIVITY_TIMEOUT_MS = 1200 };
 /* Request ids of pings have these two bits; control_methods.h's have the first only. */
 #define CONNECTIVITY_REQUEST UINT32_C(0xc0000000)
 

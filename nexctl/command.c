@@ -47,15 +47,25 @@ static const struct command_group proxy = {"nexctl nexd proxy", "Proxy rules of 
                                            proxy_entries};
 static const struct entry peers_entries[] = {
     {"list", "List the peers of the tunnel (--full, -f is accepted)", COMMAND_PEERS_LIST, NULL},
+    {"ping", "Ping the peers' IPv4 addresses through the tunnel", COMMAND_PEERS_PING, NULL},
+    {"ping6", "Ping the peers' IPv6 addresses through the tunnel", COMMAND_PEERS_PING6, NULL},
     {NULL, NULL, 0, NULL},
 };
 static const struct command_group peers = {"nexctl nexd peers", "Peers of the local nexd", peers_entries};
+static const struct entry rules_entries[] = {
+    {"stats", "Show flows, bytes and errors of each rule", COMMAND_RULES_STATS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static const struct command_group rules = {"nexctl nexd rules", "What became of the rules' flows",
+                                           rules_entries};
 static const struct entry nexd_entries[] = {
     {"version", "Show the versions of nexctl and nexd", COMMAND_VERSION, NULL},
     {"status", "Show the status of the local nexd", COMMAND_STATUS, NULL},
     {"get", "Get a value from the local nexd", COMMAND_HELP, &get},
     {"set", "Set a value in the local nexd", COMMAND_HELP, &set},
     {"proxy", "Proxy rules of the local nexd", COMMAND_HELP, &proxy},
+    {"rules", "What became of the rules' flows", COMMAND_HELP, &rules},
+    {"flows", "List live flows (--limit N, 1000 if not given)", COMMAND_FLOWS, NULL},
     {"peers", "Peers of the local nexd", COMMAND_HELP, &peers},
     {NULL, NULL, 0, NULL},
 };
@@ -166,6 +176,8 @@ static int option_read(struct reader *r, const struct option_text *option)
     }
     if (option_is(option, "unix-socket") && r->group != &root)
         return option_value(r, option, &r->out->unix_socket);
+    if (id == COMMAND_FLOWS && option_is(option, "limit"))
+        return option_value(r, option, &r->out->limit);
     bool is_ingress = option_is(option, "ingress");
     if ((id == COMMAND_PROXY_ADD || id == COMMAND_PROXY_REMOVE) &&
         (is_ingress || option_is(option, "egress")))

@@ -18,6 +18,10 @@ enum command_id {
     COMMAND_PROXY_ADD,
     COMMAND_PROXY_REMOVE,
     COMMAND_PEERS_LIST,
+    COMMAND_PEERS_PING,
+    COMMAND_PEERS_PING6,
+    COMMAND_FLOWS,
+    COMMAND_RULES_STATS,
 };
 
 struct command_group;
@@ -34,6 +38,7 @@ struct command {
     enum output_form output;
     const char *unix_socket; /* NULL = default */
     bool ipv6;
+    const char *limit;          /* `flows`; NULL = nexd's own */
     struct command_rule *rules; /* `proxy add` and `proxy remove`: at least one */
     size_t rule_count, rule_capacity;
 };

@@ -5,6 +5,7 @@
  * status: 0; 1 for every failure; 3 for a command that does not exist. */
 #include "common/err.h"
 #include "nexctl/command.h"
+#include "nexctl/listing.h"
 #include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
 
@@ -37,16 +38,21 @@ static void connect_failed(const char *path, int cause, const char *why)
 }
 
 /* One call; its result or NULL, the failure then printed. */
-static char *call(const char *path, const char *method)
+static char *call_with(const char *path, const char *method, const char *argument)
 {
     char *result = NULL, error[RPC_ERROR_MAX];
     errno = 0;
-    int err = rpc_call(path, method, "", &result, error);
+    int err = rpc_call(path, method, argument, &result, error);
     if (err == NX_ENOENT)
         connect_failed(path, errno, error);
     else if (err)
         fprintf(stderr, "Failed to execute method (%s): %s\n\n", method, error);
     return err ? NULL : result;
+}
+
+static char *call(const char *path, const char *method)
+{
+    return call_with(path, method, "");
 }
 
 static int call_and_print(const char *path, const char *method, const char *after)
@@ -77,6 +83,30 @@ static int peers_list(const char *path, enum output_form output)
     peers_print(stdout, &list, output, (uint64_t)time(NULL));
     peers_free(&list);
     return EXIT_SUCCESS;
+}
+
+/* Colours on a terminal only, and not against the user's wish (https://no-color.org). */
+static bool colour_wanted(void)
+{
+    const char *no = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) && (!no || no[0] == '\0');
+}
+
+static int listing(const char *path, const struct command *command, enum listing_kind kind,
+                   const char *method)
+{
+    char *result = call_with(path, method, command->limit ? command->limit : "");
+    if (!result)
+        return EXIT_FAILURE;
+    bool truncated = false;
+    const struct listing_style style = {.form = command->output, .colour = colour_wanted()};
+    int err = listing_print(stdout, kind, result, &style, &truncated);
+    free(result);
+    if (err)
+        fprintf(stderr, "the answer cannot be understood: %s\n\n", nx_strerror(err));
+    if (truncated)
+        fprintf(stderr, "There are more flows than these: --limit N lists up to N of them, at most 20000.\n");
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int proxy_call(const void *path, const char *method, const char *rule, char **result, char *error)
@@ -131,6 +161,14 @@ static int run(const struct command *command)
     case COMMAND_PROXY_ADD:
     case COMMAND_PROXY_REMOVE:
         return proxy(path, command);
+    case COMMAND_FLOWS:
+        return listing(path, command, LISTING_FLOWS, "ListFlows");
+    case COMMAND_RULES_STATS:
+        return listing(path, command, LISTING_RULE_STATS, "ListRuleStats");
+    case COMMAND_PEERS_PING:
+        return listing(path, command, LISTING_CONNECTIVITY, "ConnectivityV4");
+    case COMMAND_PEERS_PING6:
+        return listing(path, command, LISTING_CONNECTIVITY, "ConnectivityV6");
     case COMMAND_PEERS_LIST:
         return peers_list(path, command->output);
     }

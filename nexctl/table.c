@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Characters of the first line; continuation bytes of UTF-8 do not count. */
+/* Characters of the first line; continuation bytes of UTF-8 and colours do not count. */
 static size_t line_width(const char *text)
 {
     size_t width = 0;
-    for (; *text && *text != '\n'; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
+    for (; *text && *text != '\n'; text++) {
+        if (*text == '\x1b' && strchr(text, 'm'))
+            text = strchr(text, 'm');
+        else
+            width += ((unsigned char)*text & 0xc0) != 0x80;
+    }
     return width;
 }
 

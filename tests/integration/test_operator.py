@@ -1,8 +1,11 @@
 """The operator's side: nexctl against a running node. Rules that come and go, what survives a restart, what the socket tells."""
+import base64
+import hashlib
 import json
 import os
 import signal
 import subprocess
+import types
 
 import pytest
 
@@ -218,6 +221,87 @@ def test_given_many_operators_at_once_when_they_add_and_remove_then_every_answer
         for rule, done in zip(rules, running):
             assert rule in done.result(30).stdout and "Error" not in done.result().stdout
         assert sorted(listed(node)) == sorted(f"--egress {rule}" for rule in rules if word == "add")
+
+
+# -- Pings, flows, statistics --
+
+@pytest.mark.parametrize("family, word", [(4, "ping"), (6, "ping6")])
+def test_given_a_pair_when_one_pings_then_the_other_is_reachable_with_a_latency(scene, family, word):
+    a, b = scene.pair()
+    answer = says(a, "peers", word)
+    assert "\u2713 Reachable" in answer and "Unreachable" not in answer and b.tunnel(family) in answer
+    peer, = json.loads(says(a, "peers", word, output="json"))
+    assert list(peer) == ["wg_ip", "is_reachable", "hostname", "Latency", "method"]
+    assert peer["is_reachable"] is True and 0 < float(peer["Latency"].removesuffix("ms")) < 1000
+    b.stop()
+    peer, = json.loads(says(a, "peers", word, output="json"))
+    assert peer["is_reachable"] is False and peer["Latency"] == "-"
+
+
+def test_given_live_flows_when_listed_then_each_has_its_rule_peer_and_bytes(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    assert json.loads(says(a, "flows", output="json")) == []
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection, b"x" * 1000) == b"x" * 1000
+        flow, = json.loads(says(a, "flows", output="json"))
+        assert flow["rule"] == f"tcp:8000:{b.v4}:9000" and flow["direction"] == "egress" and flow["state"] == "open"
+        assert flow["peer"] == b.key.public and flow["destination"] == f"{b.v4}:9000"
+        assert (flow["to_mesh_bytes"], flow["to_host_bytes"]) == (1000, 1000)
+        far, = json.loads(says(b, "flows", output="json"))
+        assert far["peer"] == a.key.public and far["rule"] == "tcp:9000:127.0.0.1:80"
+        assert far["client"].startswith(a.v4 + ":")
+        with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as other:
+            assert traffic.exchange(other) == b"ping"
+            cut = nexctl(a, "flows", "--limit", "1")
+            assert cut.stdout.count("--egress") == 1 and "There are more flows" in cut.stderr
+    waiting.until(lambda: json.loads(says(a, "flows", output="json")) == [], 10, "the flows to end")
+
+
+def test_given_flows_that_work_and_flows_that_fail_when_statistics_are_asked_for_then_they_are_counted_by_rule(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80,tcp:9001:127.0.0.1:81")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000,tcp:8001:{b.v4}:9001,tcp:8002:100.64.9.9:1")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+    for port in (8001, 8002):
+        traffic.expect_reset_of_client(a.host, LOOPBACK[4], port)
+
+    def stats(node):
+        return {entry["rule"]: entry for entry in json.loads(says(node, "rules", "stats", output="json"))}
+    waiting.until(lambda: stats(a)[f"tcp:8000:{b.v4}:9000"]["live"] == 0, 10, "the flow to end")
+    near, far = stats(a), stats(b)
+    works = near[f"tcp:8000:{b.v4}:9000"]
+    assert (works["flows"], works["to_mesh_bytes"], works["to_host_bytes"], works["last_error"]) == (1, 4, 4, None)
+    assert near[f"tcp:8001:{b.v4}:9001"]["errors"]["refused"] == 1
+    assert near["tcp:8002:100.64.9.9:1"]["errors"]["unreachable"] == 1
+    assert far["tcp:9001:127.0.0.1:81"]["errors"]["refused"] == 1
+    assert "127.0.0.1:81" in far["tcp:9001:127.0.0.1:81"]["last_error"]
+    assert "refused 1" in says(b, "rules", "stats")
+
+
+def test_given_three_thousand_peers_when_started_then_all_are_there_and_listed(scene):
+    a, b = scene.node(), scene.node()
+    scene.introduce(a, b)
+    for number in range(3000):
+        key = base64.b64encode(hashlib.sha256(str(number).encode()).digest()).decode()
+        a.peers.append({"end": types.SimpleNamespace(key=types.SimpleNamespace(public=key)), "preshared": None,
+                        "keepalive": None, "endpoint": None, "allowed": f"100.65.{number // 250}.{number % 250}/32"})
+    b.start()
+    a.start(30)
+    peers = json.loads(says(a, "peers", "list", output="json"))
+    assert len(peers) == 3001
+    a.kill_child("tunneld")
+    waiting.until(lambda: "Running" in nexctl(a, "status").stdout, 10, "the node to be back")
+    waiting.until(lambda: len(json.loads(says(a, "peers", "list", output="json"))) == 3001, 10, "the peers to be back")
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+    reached = [peer["wg_ip"] for peer in json.loads(says(a, "peers", "ping", output="json", seconds=60)) if peer["is_reachable"]]
+    assert reached == [b.v4]
 
 
 # -- The Nexodus client --

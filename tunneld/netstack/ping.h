@@ -4,7 +4,7 @@
 
 #include "common/netaddr.h"
 
-enum { NETSTACK_PINGS_MAX = 1024 /* under way at once */ };
+enum { NETSTACK_PINGS_MAX = 2048 /* under way at once */ };
 
 /* NX_OK with the round trip, or NX_ETIMEDOUT. It may send another. */
 typedef void (*netstack_ping_fn)(void *arg, uint32_t request, int err, uint64_t round_trip_ns);
