@@ -12,7 +12,7 @@ enum stage_child {
     CHILD_USUAL,  /* told to shut down, it leaves at once */
     CHILD_SLOW,   /* it does nothing about it */
     CHILD_PLAIN,  /* it has no on_shutdown */
-    CHILD_TALKS,  /* it reports TALKS_COUNT times and leaves */
+    CHILD_TALKS,  /* told to shut down, it reports TALKS_COUNT times and leaves */
     CHILD_FLOODS, /* a link that is up, it fills, and reports with how much; and when there is room */
     CHILD_TURNS, /* told anything, it wants TURNS_COUNT turns, then counts those of a window without events */
     CHILD_SETUP_FAILS,  /* its set-up fails */

@@ -271,7 +271,7 @@ START_TEST(second_shutdown_hurries)
 }
 END_TEST
 
-/* More than the socket holds: what is queued when the child leaves is still sent. */
+/* What is queued when the child leaves is still sent. */
 START_TEST(last_words)
 {
     char text[IPC_TEXT_MAX];

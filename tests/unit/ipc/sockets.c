@@ -216,6 +216,35 @@ static int tcp4_alone(void)
     return must(socket(AF_INET, SOCK_STREAM, 0));
 }
 
+/* What looks like TCP or UDP but for its protocol; -1 where the kernel has none. */
+static int other_protocol(int type, int protocol, bool listens)
+{
+    struct sockaddr_storage address;
+    socklen_t length = loopback(AF_INET, &address);
+    int fd = socket(AF_INET, type, protocol);
+    if (fd < 0)
+        return -1;
+    must(bind(fd, (const struct sockaddr *)&address, length));
+    if (listens)
+        must(listen(fd, 1));
+    return fd;
+}
+
+static int mptcp_bound(void)
+{
+    return other_protocol(SOCK_STREAM, IPPROTO_MPTCP, false);
+}
+
+static int mptcp_listener(void)
+{
+    return other_protocol(SOCK_STREAM, IPPROTO_MPTCP, true);
+}
+
+static int udplite_bound(void)
+{
+    return other_protocol(SOCK_DGRAM, IPPROTO_UDPLITE, false);
+}
+
 static int udp4_alone(void)
 {
     return must(socket(AF_INET, SOCK_DGRAM, 0));
@@ -277,6 +306,9 @@ const struct specimen specimens[] = {
     {"TCP, alone", tcp4_alone, 0},
     {"TCP listener, IPv4", tcp4_listener, KIND(TCP_LISTENER)},
     {"TCP listener, IPv6", tcp6_listener, KIND(TCP_LISTENER)},
+    {"MPTCP, bound", mptcp_bound, 0},
+    {"MPTCP listener", mptcp_listener, 0},
+    {"UDP-Lite, bound", udplite_bound, 0},
     {"UDP, alone", udp4_alone, 0},
     {"UDP bound, IPv4", udp4_bound, KIND(UDP_BOUND)},
     {"UDP bound, IPv6", udp6_bound, KIND(UDP_BOUND)},

@@ -142,12 +142,21 @@ static void garbage_write(int which)
 
 START_TEST(protocol_error)
 {
+    static const char *const reasons[] = {
+        "header.length: truncated",
+        "header.length: datagram too long",
+        "HELLO.type: not from this sender",
+        "header.version: of another build",
+        "header.descriptors: more than any message has",
+        "header.length: truncated",
+    };
     ends_open_one(&ends, IPC_PROXYD, IPC_TUNNELD, QUEUE_MAX);
     size_t before = open_fds();
     result_write(ends.fds[1], 1);
     garbage_write(_i);
     result_write(ends.fds[1], 2);
     check_ended(NX_EPROTO);
+    ck_assert_str_eq(ends.a.why, reasons[_i]);
     ck_assert_uint_eq(ends.a.messages, 1);
     ck_assert_uint_eq(open_fds(), before);
     ends_close(&ends);

@@ -3,8 +3,6 @@
 #include "common/fd.h"
 #include "rig.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -15,34 +13,43 @@ struct netsock rig_sock(const char *address, uint16_t port)
     return sock;
 }
 
-static uint16_t port_of(int fd)
+static int try_bind(const char *address, int type, uint16_t port, int reuse)
 {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    struct netsock sock;
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    ck_assert_int_eq(netsock_from_sockaddr((struct sockaddr *)&address, length, &sock), NX_OK);
-    return sock.port;
-}
-
-static int bound_socket(const char *address, int type, uint16_t *port)
-{
-    const struct netsock sock = rig_sock(address, *port);
+    const struct netsock sock = rig_sock(address, port);
     struct sockaddr_storage storage;
     const socklen_t length = netsock_to_sockaddr(&sock, &storage);
     const int fd = socket(storage.ss_family, type | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(fd, 0);
-    /* A port that another socket had may be held by its last connection, or for a moment by someone's else.
-     */
-    const int one = 1;
-    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
-    int bound = bind(fd, (struct sockaddr *)&storage, length);
-    for (unsigned i = 0; bound != 0 && errno == EADDRINUSE && i < 250; i++) {
-        (void)poll(NULL, 0, 20);
-        bound = bind(fd, (struct sockaddr *)&storage, length);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse), 0);
+    if (bind(fd, (struct sockaddr *)&storage, length) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Free at every address of the host, and below the ports that the system gives to connections: one of those
+ * may be somebody's at another address of loopback, or become so between two uses. */
+static uint16_t free_port(int type)
+{
+    static unsigned tries;
+    for (unsigned i = 0; i < 1000; i++) {
+        const uint16_t port = (uint16_t)(10000 + ((unsigned)getpid() * 16 + tries++) % 20000);
+        const int fd = try_bind("::", type, port, 0); /* of both families */
+        if (fd < 0)
+            continue;
+        close(fd);
+        return port;
     }
-    ck_assert_int_eq(bound, 0);
-    *port = port_of(fd);
+    ck_abort_msg("no free port");
+    return 0;
+}
+
+static int bound_socket(const char *address, int type, uint16_t *port)
+{
+    if (*port == 0)
+        *port = free_port(type);
+    const int fd = try_bind(address, type, *port, 1);
+    ck_assert_msg(fd >= 0, "port %u at %s: %m", *port, address);
     return fd;
 }
 
@@ -60,9 +67,7 @@ int rig_bind_udp(const char *address, uint16_t *port)
 
 uint16_t rig_free_port(int type)
 {
-    uint16_t port = 0;
-    close(bound_socket("0.0.0.0", type, &port));
-    return port;
+    return free_port(type);
 }
 
 int rig_connect(const char *address, uint16_t port)
