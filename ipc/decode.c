@@ -44,6 +44,19 @@ static const char *take_string(struct reader *r, char *out, size_t max)
     return strlen(out) == length ? NULL : "zero byte in text";
 }
 
+static const char *take_blob(struct reader *r, struct ipc_blob *out, size_t max)
+{
+    uint16_t length;
+    if (!take(r, &length, sizeof length))
+        return "truncated";
+    if (length > max)
+        return "too long";
+    if (!take(r, out->data, length))
+        return "truncated";
+    out->length = length;
+    return NULL;
+}
+
 static const char *take_list(struct reader *r, const struct ipc_field *field, void *value)
 {
     struct {
@@ -118,6 +131,8 @@ static const char *take_field(struct reader *r, const struct ipc_field *field, v
         return take_string(r, value, IPC_NAME_MAX);
     case IPC_KIND_TEXT:
         return take_string(r, value, field->a);
+    case IPC_KIND_BLOB:
+        return take_blob(r, value, field->a);
     case IPC_KIND_FD:
         return take_fd(r, field, value);
     default:
@@ -191,6 +206,8 @@ void ipc_message_release(struct ipc_message *message)
         uint8_t *value = (uint8_t *)&message->body + fields[i].offset;
         if (fields[i].kind == IPC_KIND_SECRET)
             explicit_bzero(value, 32);
+        if (fields[i].kind == IPC_KIND_BLOB)
+            explicit_bzero(value, sizeof(struct ipc_blob) + fields[i].a);
         if (fields[i].kind != IPC_KIND_FD)
             continue;
         int *fd = (int *)(void *)value;

@@ -83,6 +83,10 @@ static bool put_field(struct writer *w, const struct ipc_field *field, const voi
     case IPC_KIND_NAME:
     case IPC_KIND_TEXT:
         return put_string(w, value);
+    case IPC_KIND_BLOB: {
+        const struct ipc_blob *blob = value;
+        return put(w, &blob->length, 2) && put(w, blob->data, blob->length);
+    }
     case IPC_KIND_FD: {
         int fd = *(const int *)value;
         if (fd >= 0)

@@ -123,6 +123,8 @@ const char *ipc_field_check(const struct ipc_field *field, const void *value)
         return name_check(field, value);
     case IPC_KIND_TEXT:
         return text_check(field, value);
+    case IPC_KIND_BLOB:
+        return ((const struct ipc_blob *)value)->length > field->a ? "too long" : NULL;
     case IPC_KIND_FD:
         return *(const int *)value < 0 && field->b == 0 ? "absent" : NULL;
     }

@@ -20,6 +20,7 @@
  *   NAME            printable ASCII without blanks, at most 253 bytes: a host name or address; a = 1: may be
  *                   empty
  *   TEXT            up to a bytes of UTF-8 without control characters
+ *   BLOB            up to a bytes of anything; treated as secret: the printer shows its length only
  *   FD              a descriptor of kind a (enum ipc_fd_kind); b = 1: may be absent (-1)
  */
 #ifndef NEXD_IPC_MESSAGES_H
@@ -36,6 +37,10 @@ enum {
     IPC_VERSION_TEXT_MAX = 64,
     IPC_FLOWS_MAX = 20000,
     IPC_LAST_ERROR_MAX = 200,
+    IPC_URL_MAX = 512,
+    IPC_UUID_MAX = 36,
+    IPC_CREDENTIAL_MAX = 4096,
+    IPC_STORED_MAX = 7168,
     IPC_PREFIXES_MAX = 128,
     IPC_ADDRS_MAX = 16,
     IPC_FDS_MAX = 4,
@@ -71,6 +76,34 @@ enum ipc_flow_state {
     IPC_FLOW_HOST_ENDED, /* the host's side has sent its end, the mesh's has not */
     IPC_FLOW_MESH_ENDED, /* the other way round */
     IPC_FLOW_LAST = IPC_FLOW_MESH_ENDED,
+};
+
+enum ipc_credential_kind {
+    IPC_CREDENTIAL_REG_KEY = 1, /* "RK:…" */
+    IPC_CREDENTIAL_USERNAME,
+    IPC_CREDENTIAL_PASSWORD,
+    IPC_CREDENTIAL_PROXY, /* URL of the operator's HTTP proxy; may hold a password */
+    IPC_CREDENTIAL_LAST = IPC_CREDENTIAL_PROXY,
+};
+/* What the parent keeps for ctld in the state folder; each slot is one document. */
+enum ipc_slot {
+    IPC_SLOT_AUTH_TOKEN = 1, /* state.json's auth-token: the OAuth token of a user's login */
+    IPC_SLOT_DEVICE,         /* our device at the control plane: id, VPC, device token */
+    IPC_SLOT_NETWORK,        /* the last known VPC and devices */
+    IPC_SLOT_LAST = IPC_SLOT_NETWORK,
+};
+enum ipc_outlet_kind {
+    IPC_OUTLET_SERVICE = 1, /* the control plane's API */
+    IPC_OUTLET_PROXY,       /* the operator's HTTP proxy */
+    IPC_OUTLET_LAST = IPC_OUTLET_PROXY,
+};
+enum ipc_join_phase {
+    IPC_PHASE_STARTING = 1,
+    IPC_PHASE_LOGIN,   /* a user has to act: LOGIN_PROMPT says how */
+    IPC_PHASE_JOINING, /* the control plane is asked, or does not answer yet */
+    IPC_PHASE_CACHED,  /* runs with what was known last; the control plane does not answer */
+    IPC_PHASE_JOINED,
+    IPC_PHASE_LAST = IPC_PHASE_JOINED,
 };
 
 /* Bits of "who may send it to whom". */
@@ -125,7 +158,7 @@ enum ipc_flow_state {
     M(DEST, dest, 34, IPC_X_T)                                                                               \
     M(CONNECT, connect, 35, IPC_T_X)                                                                         \
     M(CONNECTED, connected, 36, IPC_X_T)                                                                     \
-    M(CONNECT_CANCEL, connect_cancel, 37, IPC_T_X)                                                           \
+    M(CONNECT_CANCEL, connect_cancel, 37, IPC_T_X | IPC_C_X)                                                 \
     M(RESOLVE, resolve, 40, IPC_C_X)                                                                         \
     M(RESOLVED, resolved, 41, IPC_X_C)                                                                       \
     M(MESH_SYNC, mesh_sync, 42, IPC_C_X)                                                                     \
@@ -140,7 +173,21 @@ enum ipc_flow_state {
     M(FLOWS_QUERY, flows_query, 72, IPC_C_T)                                                                 \
     M(FLOW_STATUS, flow_status, 73, IPC_T_C)                                                                 \
     M(RULE_STATS_QUERY, rule_stats_query, 74, IPC_C_T | IPC_C_X)                                             \
-    M(RULE_STATS, rule_stats, 75, IPC_T_C | IPC_X_C)
+    M(RULE_STATS, rule_stats, 75, IPC_T_C | IPC_X_C)                                                         \
+    M(NETWORK, network, 80, IPC_P_C)                                                                         \
+    M(NETWORK_DONE, network_done, 81, IPC_P_C)                                                               \
+    M(CREDENTIAL, credential, 82, IPC_P_C)                                                                   \
+    M(STUN_SERVER, stun_server, 83, IPC_P_C)                                                                 \
+    M(STORED, stored, 84, IPC_P_C | IPC_C_P)                                                                 \
+    M(MESH_ADDRESSES, mesh_addresses, 85, IPC_C_P)                                                           \
+    M(KEY_RENEW, key_renew, 86, IPC_C_P)                                                                     \
+    M(LOGIN_PROMPT, login_prompt, 87, IPC_C_P)                                                               \
+    M(PHASE, phase, 88, IPC_C_P)                                                                             \
+    M(GIVE_UP, give_up, 89, IPC_C_P)                                                                         \
+    M(OUTLET, outlet, 90, IPC_P_X)                                                                           \
+    M(OUTLET_ISSUER, outlet_issuer, 91, IPC_C_X)                                                             \
+    M(OPEN, open, 92, IPC_C_X)                                                                               \
+    M(OPENED, opened, 93, IPC_X_C)
 
 /* A child is set up, sandboxed and waits for its configuration. */
 #define IPC_FIELDS_HELLO(F)                                                                                  \
@@ -276,7 +323,7 @@ enum ipc_flow_state {
     F(SOCK, dest, 0, 0)                                                                                      \
     F(ENUM, protocol, 1, 2)                                                                                  \
     F(FD, fd, IPC_FD_BY_PROTOCOL, 0)
-/* The request with this header id is of no use any more; a CONNECTED may still cross it. */
+/* The request with this header id is of no use any more; a CONNECTED (ctld: OPENED) may still cross it. */
 #define IPC_FIELDS_CONNECT_CANCEL(F) F(U32, request, 1, UINT32_MAX)
 /* Answered by RESOLVED or RESULT. */
 #define IPC_FIELDS_RESOLVE(F) F(NAME, host, 0, 0)
@@ -354,6 +401,72 @@ enum ipc_flow_state {
     F(U64, last_error_unix_s, 0, UINT64_MAX)                                                                 \
     F(TEXT, last_error, IPC_LAST_ERROR_MAX, 0)
 
+/* The control plane's network that ctld is to join; sent with each start of ctld, after DEVICE. Then come
+ * CREDENTIAL, STUN_SERVER and STORED, and NETWORK_DONE ends it. service_url: "https://HOST[:PORT]", checked;
+ * the API is at "api." before HOST. vpc_id, security_group_id: a UUID or empty. no_proxy: as the variable
+ * NO_PROXY is written. */
+#define IPC_FIELDS_NETWORK(F)                                                                                \
+    F(TEXT, service_url, IPC_URL_MAX, 0)                                                                     \
+    F(NAME, hostname, 0, 0)                                                                                  \
+    F(NAME, os, 0, 0)                                                                                        \
+    F(TEXT, vpc_id, IPC_UUID_MAX, 0)                                                                         \
+    F(TEXT, security_group_id, IPC_UUID_MAX, 0)                                                              \
+    F(ADDR, request_ip, 1, 0)                                                                                \
+    F(ADDR, local_endpoint, 1, 0)                                                                            \
+    F(BOOL, relay_only, 0, 0)                                                                                \
+    F(BOOL, skip_tls_verify, 0, 0)                                                                           \
+    F(TEXT, no_proxy, IPC_URL_MAX, 0)
+#define IPC_FIELDS_NETWORK_DONE(F) F(U32, stun_servers, 0, UINT32_MAX)
+#define IPC_FIELDS_CREDENTIAL(F)                                                                             \
+    F(ENUM, kind, 1, IPC_CREDENTIAL_LAST)                                                                    \
+    F(BLOB, value, IPC_CREDENTIAL_MAX, 0)
+#define IPC_FIELDS_STUN_SERVER(F)                                                                            \
+    F(NAME, host, 0, 0)                                                                                      \
+    F(U16, port, 1, 65535)
+/* A piece of what a slot holds, in order: `first` begins a new document, `last` ends it; an empty document
+ * empties the slot. parent → ctld: before NETWORK_DONE, as it was left. ctld → parent: it is to be replaced;
+ * the request id of the last piece, if any, is answered by RESULT once it will survive a power cut. */
+#define IPC_FIELDS_STORED(F)                                                                                 \
+    F(ENUM, slot, 1, IPC_SLOT_LAST)                                                                          \
+    F(BOOL, first, 0, 0)                                                                                     \
+    F(BOOL, last, 0, 0)                                                                                      \
+    F(BLOB, data, IPC_STORED_MAX, 0)
+/* Our addresses inside the mesh. Answered by RESULT once tunneld has them: only then may it be given peers.
+ * Others than before restart tunneld. */
+#define IPC_FIELDS_MESH_ADDRESSES(F) F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
+/* `public_key` (ours, as in the last DEVICE) is burnt: the parent makes and stores another pair, restarts
+ * tunneld without addresses, and sends DEVICE; then RESULT. */
+#define IPC_FIELDS_KEY_RENEW(F) F(KEY, public_key, 0, 0)
+/* A user is to open `url` and enter `code`; `complete_url` has the code in it, or is empty. */
+#define IPC_FIELDS_LOGIN_PROMPT(F)                                                                           \
+    F(TEXT, url, IPC_URL_MAX, 0)                                                                             \
+    F(TEXT, complete_url, IPC_URL_MAX, 0)                                                                    \
+    F(TEXT, code, 64, 0)
+/* How far joining has come; `text` says more to an operator, or is empty. */
+#define IPC_FIELDS_PHASE(F)                                                                                  \
+    F(ENUM, phase, 1, IPC_PHASE_LAST)                                                                        \
+    F(TEXT, text, IPC_TEXT_MAX, 0)
+/* Trying on is hopeless before anything has worked: nexd ends with status 1; `text` says why and what to do.
+ */
+#define IPC_FIELDS_GIVE_UP(F) F(TEXT, text, IPC_TEXT_MAX, 0)
+/* Where ctld's connections may lead. proxyd connects ctld to nothing else, but for one issuer. */
+#define IPC_FIELDS_OUTLET(F)                                                                                 \
+    F(ENUM, kind, 1, IPC_OUTLET_LAST)                                                                        \
+    F(NAME, host, 0, 0)                                                                                      \
+    F(U16, port, 1, 65535)
+/* The login server that the control plane names. Answered by RESULT; IPC_NOT_PERMITTED when there is another
+ * one already: a name, once taken, stays as long as proxyd lives. */
+#define IPC_FIELDS_OUTLET_ISSUER(F)                                                                          \
+    F(NAME, host, 0, 0)                                                                                      \
+    F(U16, port, 1, 65535)
+/* Connect to there by TCP. Answered by OPENED or RESULT (IPC_NOT_PERMITTED: no outlet) within 30 s. */
+#define IPC_FIELDS_OPEN(F)                                                                                   \
+    F(NAME, host, 0, 0)                                                                                      \
+    F(U16, port, 1, 65535)
+#define IPC_FIELDS_OPENED(F)                                                                                 \
+    F(SOCK, remote, 0, 0)                                                                                    \
+    F(FD, fd, IPC_FD_TCP_CONNECTED, 0)
+
 /* -- From here on, generated. ------------------------------------------------------------------------------
  */
 
@@ -380,6 +493,11 @@ enum ipc_flow_state {
 #define IPC_C_NAME(name, a, b) char name[IPC_NAME_MAX + 1];
 #define IPC_C_TEXT(name, a, b) char name[(a) + 1];
 #define IPC_C_FD(name, a, b)   int name;
+#define IPC_C_BLOB(name, a, b)                                                                               \
+    struct {                                                                                                 \
+        uint16_t length;                                                                                     \
+        uint8_t data[a];                                                                                     \
+    } name;
 
 #define IPC_FIELD_MEMBER(kind, name, a, b) IPC_C_##kind(name, a, b)
 #define IPC_DECLARE_STRUCT(NAME, name, n, w)                                                                 \

@@ -81,6 +81,9 @@ static void add_value(struct line *line, const struct ipc_field *field, const vo
     case IPC_KIND_TEXT:
         add(line, "\"%.*s\"", (int)field->a, (const char *)value);
         break;
+    case IPC_KIND_BLOB:
+        add(line, "<secret, %u bytes>", ((const struct ipc_blob *)value)->length);
+        break;
     case IPC_KIND_FD:
         add(line, *(const int *)value >= 0 ? "<descriptor>" : "<none>");
         break;

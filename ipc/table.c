@@ -30,6 +30,7 @@ IPC_MESSAGES(IPC_ROWS)
 #define IPC_BYTES_ADDRS(a)           (2 + 17 * (a))
 #define IPC_BYTES_NAME(a)            (2 + IPC_NAME_MAX)
 #define IPC_BYTES_TEXT(a)            (2 + (a))
+#define IPC_BYTES_BLOB(a)            (2 + (a))
 #define IPC_BYTES_FD(a)              1
 #define IPC_ADD_BYTES(kind, n, a, b) +IPC_BYTES_##kind(a)
 #define IPC_ADD_FDS(kind, n, a, b)   +(IPC_KIND_##kind == IPC_KIND_FD)

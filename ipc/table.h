@@ -19,6 +19,7 @@ enum ipc_field_kind {
     IPC_KIND_ADDRS,
     IPC_KIND_NAME,
     IPC_KIND_TEXT,
+    IPC_KIND_BLOB,
     IPC_KIND_FD,
 };
 
@@ -27,6 +28,12 @@ struct ipc_field {
     const char *name;
     size_t offset; /* in the message's struct */
     uint64_t a, b; /* as in messages.h */
+};
+
+/* How the struct holds a BLOB. */
+struct ipc_blob {
+    uint16_t length;
+    uint8_t data[];
 };
 
 struct ipc_declaration {

@@ -99,6 +99,12 @@ static void text_fill(struct filler *f, const struct ipc_field *field, char *out
     out[at] = '\0';
 }
 
+static void blob_fill(struct filler *f, const struct ipc_field *field, struct ipc_blob *out)
+{
+    out->length = (uint16_t)number(f, 0, field->a);
+    bytes_fill(f, out->data, out->length);
+}
+
 static void field_fill(struct filler *f, const struct ipc_field *field, uint8_t *value, uint8_t *last_enum)
 {
     switch (field->kind) {
@@ -140,6 +146,9 @@ static void field_fill(struct filler *f, const struct ipc_field *field, uint8_t 
     case IPC_KIND_TEXT:
         text_fill(f, field, (char *)value);
         break;
+    case IPC_KIND_BLOB:
+        blob_fill(f, field, (struct ipc_blob *)(void *)value);
+        break;
     case IPC_KIND_FD:
         *(int *)(void *)value =
             number(f, field->b != 0 ? 0 : 1, 1) ? socket_of((enum ipc_fd_kind)field->a, *last_enum) : -1;
@@ -163,6 +172,9 @@ static size_t wire_bytes(const struct ipc_field *field, const uint8_t *value)
     case IPC_KIND_NAME:
     case IPC_KIND_TEXT:
         return 2 + strlen((const char *)value);
+    case IPC_KIND_BLOB:
+        memcpy(&count, value, sizeof count);
+        return 2u + count;
     default:
         return fixed[field->kind];
     }

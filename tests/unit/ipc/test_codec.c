@@ -174,7 +174,9 @@ START_TEST(printer)
     for (size_t i = 0; i < s.field_count; i++) {
         char named[80];
         snprintf(named, sizeof named, " %s=%s", fields[i].name,
-                 fields[i].kind == IPC_KIND_SECRET ? "<secret>" : "");
+                 fields[i].kind == IPC_KIND_SECRET ? "<secret>"
+                 : fields[i].kind == IPC_KIND_BLOB ? "<secret, "
+                                                   : "");
         ck_assert_msg(strstr(line, named) != NULL, "no \"%s\" in %s", named, line);
     }
     /* Cut anywhere, it ends in time. */
@@ -201,6 +203,8 @@ START_TEST(printer_hides_secrets)
     for (size_t i = 0; i < s.field_count; i++)
         if (fields[i].kind == IPC_KIND_SECRET)
             memset((uint8_t *)&message.body + fields[i].offset, 0x5e, 32);
+        else if (fields[i].kind == IPC_KIND_BLOB)
+            memset((uint8_t *)&message.body + fields[i].offset + 2, 0x5e, fields[i].a);
     ck_assert_str_eq(ipc_print(&message, second, sizeof second), first);
     sample_close(&s);
 }
@@ -208,7 +212,7 @@ END_TEST
 
 START_TEST(release_closes_and_wipes)
 {
-    static const uint8_t zero[32];
+    static const uint8_t zero[IPC_BODY_MAX];
     struct sample s;
     size_t before = open_fds();
     sample_make(&s, &ipc_table[_i], SAMPLE_LARGEST, 1);
@@ -221,6 +225,8 @@ START_TEST(release_closes_and_wipes)
         const uint8_t *value = (const uint8_t *)&message.body + fields[i].offset;
         if (fields[i].kind == IPC_KIND_SECRET)
             ck_assert_mem_eq(value, zero, 32);
+        if (fields[i].kind == IPC_KIND_BLOB)
+            ck_assert_mem_eq(value, zero, 2 + fields[i].a);
         if (fields[i].kind == IPC_KIND_FD)
             ck_assert_int_eq(*(const int *)(const void *)value, -1);
     }

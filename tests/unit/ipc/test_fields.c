@@ -211,6 +211,8 @@ static void addrs_limits(const struct subject *t)
     memcpy(one, &count, 2);
     list_count_limits(t, ADDR_BYTES, one + 2);
     addr_wrong(t, 2, one, sizeof one, false);
+    memset(one + 2, 0, ADDR_BYTES);
+    refused(t, one, sizeof one, "an item that is absent");
 }
 
 static void prefixes_limits(const struct subject *t)
@@ -240,6 +242,8 @@ static void prefixes_limits(const struct subject *t)
             refused(t, wire, sizeof wire, "a bit beyond the prefix");
         }
     }
+    memset(wire + 2, 0, PREFIX_BYTES);
+    refused(t, wire, sizeof wire, "an item that is absent");
 }
 
 /* A string of `length` bytes as it travels. */
@@ -318,6 +322,22 @@ static void text_limits(const struct subject *t)
     accepted(t, wire, string_wire(wire, "Gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80", 11), "UTF-8");
 }
 
+static void blob_limits(const struct subject *t)
+{
+    uint8_t wire[IPC_DATAGRAM_MAX], bytes[IPC_BODY_MAX], long_one[2 + IPC_BODY_MAX] = {0};
+    const uint16_t lie = UINT16_MAX, too_long = (uint16_t)(t->field->a + 1);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)i;
+    accepted(t, wire, string_wire(wire, bytes, 0), "no bytes");
+    accepted(t, wire, string_wire(wire, bytes, 256), "every byte");
+    accepted(t, wire, string_wire(wire, bytes, t->field->a), "the most bytes");
+    refused(t, wire, string_wire(wire, bytes, too_long), "too many bytes");
+    memcpy(wire, &lie, 2);
+    refused(t, wire, 3, "a length that is not there");
+    memcpy(long_one, &too_long, 2);
+    not_encoded(t, long_one, 2, "too many bytes");
+}
+
 static void fd_limits(const struct subject *t)
 {
     const int none = -1;
@@ -372,6 +392,9 @@ static void field_limits(const struct subject *t)
         break;
     case IPC_KIND_TEXT:
         text_limits(t);
+        break;
+    case IPC_KIND_BLOB:
+        blob_limits(t);
         break;
     case IPC_KIND_FD:
         fd_limits(t);
