@@ -18,10 +18,12 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 add_library(nexd_hardening INTERFACE)
 target_compile_definitions(nexd_hardening INTERFACE _GNU_SOURCE)
 target_compile_options(nexd_hardening INTERFACE -fno-strict-aliasing -fstack-protector-strong
-  -fno-delete-null-pointer-checks -fwrapv)
+  -fstack-clash-protection -fno-delete-null-pointer-checks -fwrapv)
 target_link_options(nexd_hardening INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(nexd_hardening INTERFACE -fcf-protection=full)
+  # All of our objects have landing pads; the C library's start files may lack the note that says so.
+  target_link_options(nexd_hardening INTERFACE -Wl,-z,ibt,-z,shstk)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64")
   target_compile_options(nexd_hardening INTERFACE -mbranch-protection=standard)
 endif()
