@@ -195,6 +195,9 @@ static enum sandbox_mode arguments_read(int argc, char **argv, const char *name)
         if (value_of(argv[i], "--log-level=", &value) && value[0] >= '0' && value[0] <= '4' &&
             value[1] == '\0')
             level = (enum log_level)(value[0] - '0');
+        else if (value_of(argv[i], "--log-format=", &value))
+            log_set_format(strncmp(value, "json", 4) == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+                           strstr(value, ",journal") != NULL);
         else if (value_of(argv[i], "--sandbox=", &value) && strcmp(value, "best-effort") == 0)
             mode = SANDBOX_BEST_EFFORT;
     }

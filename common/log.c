@@ -4,17 +4,21 @@
 #include "common/log.h"
 
 #include "common/clock.h"
+#include "common/err.h"
 #include "common/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "fatal"};
 static const char *log_process = "?";
 static enum log_level log_level = LOG_LEVEL_INFO;
+static enum log_format log_format = LOG_FORMAT_TEXT;
+static bool log_for_journal;
 
 void log_init(const char *process, enum log_level level)
 {
@@ -30,6 +34,33 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
     return log_level;
+}
+
+void log_set_format(enum log_format format, bool for_journal)
+{
+    log_format = format;
+    log_for_journal = for_journal;
+}
+
+enum log_format log_get_format(void)
+{
+    return log_format;
+}
+
+bool log_is_for_journal(void)
+{
+    return log_for_journal;
+}
+
+bool log_journal_detect(const char *journal_stream)
+{
+    struct stat status;
+    uint64_t device, inode;
+    const char *const colon = journal_stream == NULL ? NULL : strchr(journal_stream, ':');
+    return colon != NULL &&
+           text_to_u64(journal_stream, (size_t)(colon - journal_stream), 0, UINT64_MAX, &device) == NX_OK &&
+           text_to_u64(colon + 1, strlen(colon + 1), 0, UINT64_MAX, &inode) == NX_OK &&
+           fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
 const char *log_level_name(enum log_level level)
@@ -89,23 +120,95 @@ static size_t log_clean(char *message, size_t length, bool was_cut)
     return at;
 }
 
-static void __attribute__((format(printf, 2, 0)))
-log_vwrite(enum log_level level, const char *format, va_list arguments)
+/* -- A line being put together -- */
+
+struct log_line {
+    char text[LOG_LINE_MAX + 1];
+    size_t length;
+};
+enum { LOG_TAIL_MAX = 3 }; /* `"}`, newline */
+
+static void __attribute__((format(printf, 2, 3))) line_add(struct log_line *line, const char *format, ...)
 {
-    char line[LOG_LINE_MAX + 1];
-    size_t at = log_format_time(clock_wall_ns(), line, sizeof(line));
-    const int head = snprintf(line + at, sizeof(line) - at, " %s %.32s: ", level_names[level], log_process);
-    at += head < 0 ? 0 : (size_t)head;
-    const size_t room = LOG_LINE_MAX - at; /* the newline takes the place of the final NUL */
-    const int wanted = vsnprintf(line + at, room, format, arguments);
-    const bool was_cut = wanted >= 0 && (size_t)wanted >= room;
-    const size_t length = wanted < 0 ? 0 : was_cut ? room - 1 : (size_t)wanted;
-    at += log_clean(line + at, length, was_cut);
-    line[at++] = '\n';
+    va_list arguments;
+    va_start(arguments, format);
+    const size_t room = LOG_LINE_MAX - LOG_TAIL_MAX - line->length;
+    const int wanted = vsnprintf(line->text + line->length, room + 1, format, arguments);
+    va_end(arguments);
+    line->length += wanted < 0 ? 0 : (size_t)wanted < room ? (size_t)wanted : room;
+}
+
+/* What is a JSON string's content already but for quotes and backslashes; never half a character of it. */
+static void line_add_escaped(struct log_line *line, const char *message, size_t length)
+{
+    for (size_t i = 0; i < length;) {
+        const bool escaped = message[i] == '"' || message[i] == '\\';
+        size_t size = text_printable(message + i, length - i);
+        size = size == 0 ? 1 : size;
+        if (line->length + size + escaped > LOG_LINE_MAX - LOG_TAIL_MAX)
+            return;
+        if (escaped)
+            line->text[line->length++] = '\\';
+        memcpy(line->text + line->length, message + i, size);
+        line->length += size;
+        i += size;
+    }
+}
+
+static void line_begin(struct log_line *line, enum log_level level)
+{
+    static const int priorities[] = {[LOG_LEVEL_DEBUG] = 7,
+                                     [LOG_LEVEL_INFO] = 6,
+                                     [LOG_LEVEL_WARN] = 4,
+                                     [LOG_LEVEL_ERROR] = 3,
+                                     [LOG_LEVEL_FATAL] = 2};
+    char time[48];
+    log_format_time(clock_wall_ns(), time, sizeof(time));
+    if (log_for_journal)
+        line_add(line, "<%d>", priorities[level]);
+    if (log_format == LOG_FORMAT_JSON)
+        line_add(line, "{\"level\":\"%s\",\"ts\":\"%s\",\"caller\":\"%.32s\",\"msg\":\"", level_names[level],
+                 time, log_process);
+    else if (log_for_journal)
+        line_add(line, "%.32s: ", log_process);
+    else
+        line_add(line, "%s %s %.32s: ", time, level_names[level], log_process);
+}
+
+static void line_write(struct log_line *line)
+{
     ssize_t written;
+    if (log_format == LOG_FORMAT_JSON) {
+        line->text[line->length++] = '"';
+        line->text[line->length++] = '}';
+    }
+    line->text[line->length++] = '\n';
     do
-        written = write(STDERR_FILENO, line, at);
+        written = write(STDERR_FILENO, line->text, line->length);
     while (written < 0 && errno == EINTR);
+}
+
+/* `more`: how many like it were held back. */
+static void __attribute__((format(printf, 3, 0)))
+log_vwrite(enum log_level level, uint64_t more, const char *format, va_list arguments)
+{
+    char message[LOG_LINE_MAX], count[48] = "";
+    struct log_line line = {.length = 0};
+    if (more > 0)
+        snprintf(count, sizeof(count), " (%llu more like it)", (unsigned long long)more);
+    line_begin(&line, level);
+    const size_t tail = LOG_TAIL_MAX + strlen(count);
+    const size_t room = line.length + tail < LOG_LINE_MAX ? LOG_LINE_MAX - tail - line.length : 1;
+    const int wanted = vsnprintf(message, room, format, arguments);
+    const bool was_cut = wanted >= 0 && (size_t)wanted >= room;
+    size_t length = wanted < 0 ? 0 : was_cut ? room - 1 : (size_t)wanted;
+    length = log_clean(message, length, was_cut);
+    if (log_format == LOG_FORMAT_JSON)
+        line_add_escaped(&line, message, length);
+    else
+        line_add(&line, "%.*s", (int)length, message);
+    line_add(&line, "%s", count);
+    line_write(&line);
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -115,8 +218,22 @@ void log_write(enum log_level level, const char *format, ...)
     const int saved_errno = errno;
     va_list arguments;
     va_start(arguments, format);
-    log_vwrite(level, format, arguments);
+    log_vwrite(level, 0, format, arguments);
     va_end(arguments);
+    errno = saved_errno;
+}
+
+void log_write_site(struct log_ratelimit *site, enum log_level level, const char *format, ...)
+{
+    if (level < log_level)
+        return;
+    const int saved_errno = errno;
+    if (log_ratelimit_ok(site)) {
+        va_list arguments;
+        va_start(arguments, format);
+        log_vwrite(level, site->suppressed_before, format, arguments);
+        va_end(arguments);
+    }
     errno = saved_errno;
 }
 
@@ -124,7 +241,7 @@ void log_fatal(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    log_vwrite(LOG_LEVEL_FATAL, format, arguments);
+    log_vwrite(LOG_LEVEL_FATAL, 0, format, arguments);
     va_end(arguments);
     _exit(1);
 }

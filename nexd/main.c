@@ -144,6 +144,7 @@ static int proxy(const struct options *options)
     char error[OPTIONS_ERROR_MAX];
     struct wgconf conf;
     log_init("nexd", options->log_level);
+    log_set_format(options->log_format, log_journal_detect(getenv("JOURNAL_STREAM")));
     (void)sandbox_start(&sandbox, options->sandbox);
     if (sodium_init() < 0) {
         log_error("libsodium does not start: no source of random numbers");

@@ -40,6 +40,7 @@ struct options {
     bool unix_socket_given, state_dir_given;  /* by flag or environment, not by default */
     int64_t listen_port;                      /* -1 = as the configuration says, 0 = any, else the port */
     enum log_level log_level;
+    enum log_format log_format;
     enum sandbox_mode sandbox;
     struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */
     size_t rule_count;

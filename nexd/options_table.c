@@ -10,9 +10,11 @@
 #define TARGET(field) offsetof(struct options_draft, options.field)
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", "fatal", NULL};
+static const char *const log_formats[] = {[LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL};
 static const char *const sandbox_modes[] = {
     [SANDBOX_STRICT] = "strict", [SANDBOX_BEST_EFFORT] = "best-effort", NULL};
-_Static_assert(sizeof(enum sandbox_mode) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned),
+_Static_assert(sizeof(enum sandbox_mode) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned) &&
+                   sizeof(enum log_format) == sizeof(unsigned),
                "flag_read_choice() writes an unsigned");
 
 /* The variable takes what the flag refuses: any other text means debug, as scripts for Nexodus expect. */
@@ -144,6 +146,14 @@ const struct flag options_flags[] = {
      .argument = "LEVEL",
      .example = "info",
      .help = "debug, info (default), warn, error or fatal; a variable\nthat holds anything else means debug"},
+    {.name = "log-format",
+     .environment = "NEXD_LOG_FORMAT",
+     .read = flag_read_choice,
+     .offset = TARGET(log_format),
+     .choices = log_formats,
+     .argument = "FORMAT",
+     .example = "json",
+     .help = "text (default), or json: one object a line, as the\nNexodus agent logs"},
 };
 const size_t options_flag_count = sizeof(options_flags) / sizeof(options_flags[0]);
 _Static_assert(sizeof(options_flags) / sizeof(options_flags[0]) <= FLAGS_MAX,

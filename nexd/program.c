@@ -126,12 +126,14 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
 pid_t program_start(const char *path, const char *name, int link_fd, enum log_level level,
                     enum sandbox_mode mode)
 {
-    char title[OPTION_MAX], level_option[OPTION_MAX], sandbox_option[OPTION_MAX];
+    char title[OPTION_MAX], level_option[OPTION_MAX], format_option[OPTION_MAX], sandbox_option[OPTION_MAX];
     snprintf(title, sizeof title, "nexd-%s", name);
     snprintf(level_option, sizeof level_option, "--log-level=%d", (int)level);
+    snprintf(format_option, sizeof format_option, "--log-format=%s%s",
+             log_get_format() == LOG_FORMAT_JSON ? "json" : "text", log_is_for_journal() ? ",journal" : "");
     snprintf(sandbox_option, sizeof sandbox_option, "--sandbox=%s",
              mode == SANDBOX_STRICT ? "strict" : "best-effort");
-    char *argv[] = {title, level_option, sandbox_option, NULL};
+    char *argv[] = {title, level_option, format_option, sandbox_option, NULL};
     char *envp[ENVIRONMENT_MAX];
     environment_fill(envp);
     return fork_and_exec(path, argv, envp, link_fd);

@@ -4,7 +4,10 @@
 #include "tests/unit/common/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,6 +154,110 @@ START_TEST(rate_limit_lets_a_burst_through_then_a_steady_rate)
 }
 END_TEST
 
+START_TEST(json_lines_are_json)
+{
+    log_set_format(LOG_FORMAT_JSON, false);
+    log_warn("say \"%s\"", "a\\b\n\x01\xc3\xa4");
+    take_line();
+    ck_assert_ptr_eq(strstr(line, "{\"level\":\"warn\",\"ts\":\"2"), line);
+    ck_assert_ptr_ne(strstr(line, "Z\",\"caller\":\"tester\",\"msg\":\"say \\\"a\\\\b??\xc3\xa4\\\"\"}\n"),
+                     NULL);
+}
+END_TEST
+
+START_TEST(long_json_lines_stay_json)
+{
+    char message[3 * LOG_LINE_MAX];
+    static const char *const fillers[] = {"\"", "\\", "\xc3\xa4", "x"};
+    log_set_format(LOG_FORMAT_JSON, true);
+    for (size_t f = 0; f < 4; f++) {
+        for (size_t shift = 0; shift < 2; shift++) {
+            size_t at = shift;
+            memset(message, 'y', sizeof(message));
+            for (; at + 3 < sizeof(message); at += strlen(fillers[f]))
+                memcpy(message + at, fillers[f], strlen(fillers[f]));
+            message[at] = '\0';
+            log_info("%s", message);
+            const size_t length = take_line();
+            ck_assert_uint_le(length, LOG_LINE_MAX);
+            ck_assert_ptr_eq(strstr(line, "<6>{\"level\":\"info\","), line);
+            ck_assert_str_eq(line + length - 3, "\"}\n");
+            size_t backslashes = 0; /* in front of the closing quote: pairs only */
+            while (f != 0 && line[length - 4 - backslashes] == '\\')
+                backslashes++;
+            ck_assert_uint_eq(backslashes % 2, 0);
+            if (f == 2)
+                ck_assert_ptr_ne(strstr(line, "\xc3\xa4\"}\n"), NULL);
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_journal_gets_priorities)
+{
+    static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
+    log_set_format(LOG_FORMAT_TEXT, true);
+    for (int level = LOG_LEVEL_DEBUG; level <= LOG_LEVEL_ERROR; level++) {
+        char expected[64];
+        log_write((enum log_level)level, "hello");
+        take_line();
+        snprintf(expected, sizeof(expected), "%stester: hello\n", priorities[level]);
+        ck_assert_str_eq(line, expected);
+    }
+}
+END_TEST
+
+START_TEST(the_journal_is_known_by_device_and_inode)
+{
+    struct stat status;
+    char stream[64];
+    ck_assert_int_eq(fstat(STDERR_FILENO, &status), 0);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino);
+    ck_assert(log_journal_detect(stream));
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino + 1);
+    ck_assert(!log_journal_detect(stream));
+    ck_assert(!log_journal_detect(NULL));
+    ck_assert(!log_journal_detect(""));
+    ck_assert(!log_journal_detect(":"));
+    ck_assert(!log_journal_detect("8:1x"));
+}
+END_TEST
+
+START_TEST(one_place_cannot_flood)
+{
+    unsigned lines = 0;
+    static char all[LOG_SITE_BURST * 128];
+    ck_assert_int_ge(fcntl(STDERR_FILENO, F_SETPIPE_SZ, 1 << 16), 0);
+    ck_assert_int_eq(fcntl(log_pipe[0], F_SETFL, O_NONBLOCK), 0);
+    for (int i = 0; i < 10 * LOG_SITE_BURST; i++)
+        log_info("again");
+    for (ssize_t got; (got = read(log_pipe[0], all, sizeof(all))) > 0;)
+        for (ssize_t i = 0; i < got; i++)
+            lines += all[i] == '\n';
+    ck_assert_uint_ge(lines, LOG_SITE_BURST);
+    ck_assert_uint_lt(lines, 2 * LOG_SITE_BURST);
+    log_info("another place");
+    take_line();
+    ck_assert_ptr_ne(strstr(line, "another place\n"), NULL);
+}
+END_TEST
+
+START_TEST(what_was_held_back_is_counted)
+{
+    struct log_ratelimit site = {.per_second = 1000, .burst = 1};
+    ck_assert_int_eq(fcntl(log_pipe[0], F_SETFL, O_NONBLOCK), 0);
+    const uint64_t end_ns = clock_now_ns() + 5 * NS_PER_S;
+    do { /* until one is held back and the next one passes */
+        log_write_site(&site, LOG_LEVEL_INFO, "again");
+        const ssize_t got = read(log_pipe[0], line, sizeof(line) - 1);
+        line[got > 0 ? got : 0] = '\0';
+    } while (strstr(line, "more like it)\n") == NULL && clock_now_ns() < end_ns);
+    ck_assert_ptr_ne(strstr(line, "again ("), NULL);
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, set_up, NULL);
@@ -158,6 +265,12 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, levels_filter);
     tcase_add_test(tcase, hostile_text_cannot_forge_or_colour);
     tcase_add_test(tcase, long_lines_are_cut_between_characters);
+    tcase_add_test(tcase, json_lines_are_json);
+    tcase_add_test(tcase, long_json_lines_stay_json);
+    tcase_add_test(tcase, the_journal_gets_priorities);
+    tcase_add_test(tcase, the_journal_is_known_by_device_and_inode);
+    tcase_add_test(tcase, one_place_cannot_flood);
+    tcase_add_test(tcase, what_was_held_back_is_counted);
     tcase_add_test(tcase, errno_survives);
     tcase_add_test(tcase, fatal_ends_with_one);
     tcase_add_test(tcase, level_names);

@@ -285,7 +285,8 @@ int main(int argc, char **argv)
 {
     static const struct ipc_link_ops ops = {.on_message = on_message, .on_close = on_close};
     role = role_of(argv[0]);
-    if (argc != 3 || strncmp(argv[1], "--log-level=", 12) || strncmp(argv[2], "--sandbox=", 10))
+    if (argc != 4 || strncmp(argv[1], "--log-level=", 12) || strcmp(argv[2], "--log-format=text") != 0 ||
+        strncmp(argv[3], "--sandbox=", 10))
         return 98;
     /* Nothing else may have come along: no descriptor past the link, and no environment but the sanitizers'.
      */
