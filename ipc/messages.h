@@ -31,12 +31,13 @@
 #include <stdint.h>
 
 enum {
-    IPC_VERSION = 1,
+    IPC_VERSION = 2,
     IPC_NAME_MAX = 253,
     IPC_TEXT_MAX = 512,
     IPC_VERSION_TEXT_MAX = 64,
     IPC_FLOWS_MAX = 20000,
     IPC_LAST_ERROR_MAX = 200,
+    IPC_METRICS_MAX = 255,
     IPC_URL_MAX = 512,
     IPC_UUID_MAX = 36,
     IPC_CREDENTIAL_MAX = 4096,
@@ -187,7 +188,13 @@ enum ipc_join_phase {
     M(OUTLET, outlet, 90, IPC_P_X)                                                                           \
     M(OUTLET_ISSUER, outlet_issuer, 91, IPC_C_X)                                                             \
     M(OPEN, open, 92, IPC_C_X)                                                                               \
-    M(OPENED, opened, 93, IPC_X_C)
+    M(OPENED, opened, 93, IPC_X_C)                                                                           \
+    M(DRAIN, drain, 100, IPC_C_P | IPC_P_X | IPC_P_C)                                                        \
+    M(METRICS_BIND, metrics_bind, 101, IPC_P_X)                                                              \
+    M(METRICS_BOUND, metrics_bound, 102, IPC_X_P)                                                            \
+    M(METRICS_SOCKET, metrics_socket, 103, IPC_P_C)                                                          \
+    M(METRICS_QUERY, metrics_query, 104, IPC_C_P | IPC_C_T | IPC_C_X)                                        \
+    M(METRIC, metric, 105, IPC_P_C | IPC_T_C | IPC_X_C)
 
 /* A child is set up, sandboxed and waits for its configuration. */
 #define IPC_FIELDS_HELLO(F)                                                                                  \
@@ -269,9 +276,11 @@ enum ipc_join_phase {
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
     F(BOOL, kill_flows, 0, 0)
 /* An operator's wish, at run time: this rule is to be added, or removed. Answered by RESULT once it is in
- * force and will survive a restart (removed: once no new flow uses it), or with the reason why not. */
+ * force and will survive a restart (removed: once no new flow uses it), or with the reason why not.
+ * kill_flows: with `remove`, live flows of the rule end too. */
 #define IPC_FIELDS_RULE_REQUEST(F)                                                                           \
     F(BOOL, remove, 0, 0)                                                                                    \
+    F(BOOL, kill_flows, 0, 0)                                                                                \
     F(ENUM, direction, 1, 2)                                                                                 \
     F(ENUM, protocol, 1, 2)                                                                                  \
     F(U16, listen_port, 1, 65535)                                                                            \
@@ -466,6 +475,21 @@ enum ipc_join_phase {
 #define IPC_FIELDS_OPENED(F)                                                                                 \
     F(SOCK, remote, 0, 0)                                                                                    \
     F(FD, fd, IPC_FD_TCP_CONNECTED, 0)
+/* No new flow is accepted any more, until nexd is started anew; live ones go on. ctld → parent: an operator's
+ * wish, answered by RESULT once proxyd has been told. parent → proxyd, before its rules if it is a new
+ * process: egress TCP ports are closed, other new flows refused. parent → ctld: that is how it is. */
+#define IPC_FIELDS_DRAIN(F) F(U8, version, 1, 1)
+/* Listen at this address for those who read metrics. Answered by METRICS_BOUND or RESULT. */
+#define IPC_FIELDS_METRICS_BIND(F)  F(SOCK, address, 0, 0)
+#define IPC_FIELDS_METRICS_BOUND(F) F(FD, fd, IPC_FD_TCP_LISTENER, 0)
+/* The listener, for ctld to serve. */
+#define IPC_FIELDS_METRICS_SOCKET(F) F(FD, fd, IPC_FD_TCP_LISTENER, 0)
+/* Answered by one METRIC for each number that this process keeps, then RESULT. */
+#define IPC_FIELDS_METRICS_QUERY(F) F(U8, version, 1, 1)
+/* `metric`: enum metric of ipc/metrics.h. */
+#define IPC_FIELDS_METRIC(F)                                                                                 \
+    F(U16, metric, 1, IPC_METRICS_MAX)                                                                       \
+    F(U64, value, 0, UINT64_MAX)
 
 /* -- From here on, generated. ------------------------------------------------------------------------------
  */
