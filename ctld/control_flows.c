@@ -12,25 +12,21 @@
 
 enum { FLOWS_DEFAULT = 1000, TEXT_MAX = 8 << 20 };
 
-static const struct rule *rule_of(const struct device *device, uint32_t rule_id)
-{
-    for (size_t i = 0; i < device->rule_count; i++)
-        if (device->rules[i].rule_id == rule_id)
-            return &device->rules[i].rule;
-    return NULL;
-}
-
+/* The rule, and whether it was removed while its flows go on. */
 static void put_rule(struct jsonrpc_text *text, const struct device *device, uint32_t rule_id)
 {
     char rule_text[RULE_TEXT_MAX];
-    const struct rule *rule = rule_of(device, rule_id);
-    if (!rule) { /* it was removed; its flows go on */
+    bool removed;
+    const struct device_rule *rule = device_rule_find(device, rule_id, &removed);
+    if (!rule) { /* a UDP flow's is not known yet; or removed so long ago that it is forgotten */
         jsonrpc_putf(text, "\"rule\":null");
         return;
     }
-    rule_format(rule, rule_text);
+    rule_format(&rule->rule, rule_text);
     jsonrpc_putf(text, "\"rule\":");
     jsonrpc_put_string(text, rule_text, strlen(rule_text));
+    if (removed)
+        jsonrpc_putf(text, ",\"removed\":true");
 }
 
 /* -- Flows -- */
@@ -173,17 +169,19 @@ static void stats_add(struct stats *stats, const struct ipc_rule_stats *from)
     }
 }
 
-static void put_stats(struct jsonrpc_text *text, const struct device_rule *rule, const struct stats *all)
+static const struct ipc_rule_stats *stats_of(const struct stats *all, uint32_t rule_id)
 {
-    static const struct ipc_rule_stats none;
-    const struct ipc_rule_stats *stats = &none;
-    char rule_text[RULE_TEXT_MAX];
     for (size_t i = 0; i < all->count; i++)
-        if (all->items[i].rule_id == rule->rule_id)
-            stats = &all->items[i];
-    rule_format(&rule->rule, rule_text);
-    jsonrpc_putf(text, "{\"rule\":");
-    jsonrpc_put_string(text, rule_text, strlen(rule_text));
+        if (all->items[i].rule_id == rule_id)
+            return &all->items[i];
+    return NULL;
+}
+
+static void put_stats(struct jsonrpc_text *text, const struct device *device, const struct device_rule *rule,
+                      const struct ipc_rule_stats *stats)
+{
+    jsonrpc_put(text, "{", 1);
+    put_rule(text, device, rule->rule_id);
     jsonrpc_putf(text,
                  ",\"direction\":\"%s\",\"flows\":%" PRIu64 ",\"live\":%" PRIu64 ",\"to_mesh_bytes\":%" PRIu64
                  ",\"to_host_bytes\":%" PRIu64 ",\"errors\":{\"refused\":%" PRIu64 ",\"timed_out\":%" PRIu64
@@ -199,16 +197,30 @@ static void put_stats(struct jsonrpc_text *text, const struct device_rule *rule,
     jsonrpc_putf(text, ",\"last_error_unix_s\":%" PRIu64 "}", stats->last_error_unix_s);
 }
 
+/* tunneld tells of removed rules as long as they have flows: the others are forgotten here too. */
+static void removed_settle(struct device *device, const struct stats *stats)
+{
+    for (size_t i = device->removed_count; i-- > 0;)
+        if (!stats_of(stats, device->removed[i].rule_id))
+            device_removed_forget(device, device->removed[i].rule_id);
+}
+
 static void stats_answer(const struct control_methods *methods, struct control_call *call,
                          const struct stats *stats)
 {
+    static const struct ipc_rule_stats none;
+    const struct device *device = methods->device;
     struct jsonrpc_text text;
     jsonrpc_text_init(&text, TEXT_MAX);
     jsonrpc_put(&text, "{\"rules\":[", 10);
-    for (size_t i = 0; i < methods->device->rule_count; i++) {
+    removed_settle(methods->device, stats);
+    for (size_t i = 0; i < device->rule_count + device->removed_count; i++) {
+        const struct device_rule *rule =
+            i < device->rule_count ? &device->rules[i] : &device->removed[i - device->rule_count];
+        const struct ipc_rule_stats *own = stats_of(stats, rule->rule_id);
         if (i)
             jsonrpc_put(&text, ",", 1);
-        put_stats(&text, &methods->device->rules[i], stats);
+        put_stats(&text, device, rule, own ? own : &none);
     }
     jsonrpc_put(&text, "]}", 2);
     control_answer_built(call, &text);

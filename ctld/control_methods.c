@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/log.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +31,10 @@ static void status(struct control_methods *methods, struct control_call *call,
 {
     (void)request;
     bool running = methods->device->known && peers_synced(methods->peers);
-    answer_text(call, running ? "Status: Running\n" : "Status: Starting\n");
+    char text[128];
+    snprintf(text, sizeof text, "Status: %s\n%s", running ? "Running" : "Starting",
+             methods->device->draining ? "Draining: no new flows are accepted; live ones go on\n" : "");
+    answer_text(call, text);
 }
 
 static void version(struct control_methods *methods, struct control_call *call,
@@ -206,6 +210,7 @@ static void level_set(struct control_methods *methods, struct control_pending *p
 
 static void set_level(struct control_methods *methods, struct control_call *call, enum log_level level)
 {
+    control_change_log(call, "set the log level to %s", log_level_name(level));
     const struct ipc_log_level message = {.level = (uint8_t)level};
     control_request(methods, call, IPC_PARENT, IPC_MSG_LOG_LEVEL, &message, level_set);
 }
@@ -232,7 +237,41 @@ static void get_debug(struct control_methods *methods, struct control_call *call
     answer_text(call, log_get_level() == LOG_LEVEL_DEBUG ? "on" : "off");
 }
 
+/* -- Draining: the parent tells the others, and ctld among them before it answers. -- */
+
+static void draining(struct control_methods *methods, struct control_pending *pending,
+                     const struct ipc_message *message)
+{
+    (void)methods;
+    struct control_call *call = control_pending_end(pending);
+    if (message->body.result.result != IPC_OK)
+        control_refuse(call, message->body.result.text);
+    else
+        answer_text(call, "Draining: no new flows are accepted; live ones go on\n");
+}
+
+static void drain(struct control_methods *methods, struct control_call *call,
+                  const struct jsonrpc_request *request)
+{
+    (void)request;
+    static const struct ipc_drain message = {.version = 1};
+    control_change_log(call, "drain");
+    control_request(methods, call, IPC_PARENT, IPC_MSG_DRAIN, &message, draining);
+}
+
 /* -- Dispatch -- */
+
+void control_change_log(const struct control_call *call, const char *format, ...)
+{
+    const struct ucred *peer = control_call_peer(call);
+    char change[LOG_LINE_MAX / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(change, sizeof change, format, arguments);
+    va_end(arguments);
+    log_info("control socket: uid %u, gid %u, pid %d asks: %s", (unsigned)peer->uid, (unsigned)peer->gid,
+             (int)peer->pid, change);
+}
 
 static const struct method {
     const char *name;
@@ -247,6 +286,9 @@ static const struct method {
     {"ProxyAddEgress", control_proxy_add_egress},
     {"ProxyRemoveIngress", control_proxy_remove_ingress},
     {"ProxyRemoveEgress", control_proxy_remove_egress},
+    {"ProxyKillIngress", control_proxy_kill_ingress},
+    {"ProxyKillEgress", control_proxy_kill_egress},
+    {"Drain", drain},
     {"ListPeers", list_peers},
     {"ConnectivityV4", connectivity_v4},
     {"ConnectivityV6", connectivity_v6},

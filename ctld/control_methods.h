@@ -40,7 +40,7 @@ struct control_pending {
 };
 
 struct control_methods {
-    const struct device *device;
+    struct device *device;
     struct peers *peers;
     struct connectivity *connectivity;
     const struct control_methods_ops *ops;
@@ -76,13 +76,17 @@ struct control_pending *control_ask(struct control_methods *methods, struct cont
 /* Frees the place; its other members stay readable until the next control_request(). Returns the call, which
  * the caller answers. */
 struct control_call *control_pending_end(struct control_pending *pending);
+/* A line in the log: who asks for a change, and for which. `format`: the change, "add rule …". */
+void control_change_log(const struct control_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Answers with what was written, or with its failure, and frees it. */
 void control_answer_built(struct control_call *call, struct jsonrpc_text *text);
 
 typedef void control_method(struct control_methods *methods, struct control_call *call,
                             const struct jsonrpc_request *request);
 control_method control_proxy_list, control_proxy_add_ingress, control_proxy_add_egress,
-    control_proxy_remove_ingress, control_proxy_remove_egress; /* control_rules.c */
-control_method control_list_flows, control_list_rule_stats;    /* control_flows.c */
+    control_proxy_remove_ingress, control_proxy_remove_egress, control_proxy_kill_ingress,
+    control_proxy_kill_egress;                              /* control_rules.c */
+control_method control_list_flows, control_list_rule_stats; /* control_flows.c */
 
 #endif

@@ -40,21 +40,29 @@ static void rule_changed(struct control_methods *methods, struct control_pending
     control_answer(call, text, (size_t)length);
 }
 
+enum change { ADD, REMOVE, KILL /* and live flows end too */ };
+
 static void rule_change(struct control_methods *methods, struct control_call *call,
-                        const struct jsonrpc_request *request, bool remove, enum rule_direction direction)
+                        const struct jsonrpc_request *request, enum change change,
+                        enum rule_direction direction)
 {
-    char own[RULE_ERROR_MAX], text[RULE_REFUSAL_MAX];
+    static const char *const words[] = {"add", "remove", "remove, with its flows,"};
+    bool remove = change != ADD;
+    char own[RULE_ERROR_MAX], text[RULE_REFUSAL_MAX], canonical[RULE_TEXT_MAX];
     struct rule rule;
     if (rule_parse(direction, request->param, &rule, own)) {
         control_refuse(call, rule_refusal(request->param, own, text));
         return;
     }
     struct ipc_rule_request message = {.remove = remove,
+                                       .kill_flows = change == KILL,
                                        .direction = (uint8_t)rule.direction,
                                        .protocol = (uint8_t)rule.protocol,
                                        .listen_port = rule.listen_port,
                                        .dest_port = rule.dest_port};
     memcpy(message.host, rule.host, sizeof rule.host);
+    control_change_log(call, "%s %s rule %s", words[change], rule_direction_name(direction),
+                       rule_format(&rule, canonical));
     struct control_pending *pending =
         control_request(methods, call, IPC_PARENT, IPC_MSG_RULE_REQUEST, &message, rule_changed);
     if (!pending)
@@ -67,23 +75,35 @@ static void rule_change(struct control_methods *methods, struct control_call *ca
 void control_proxy_add_ingress(struct control_methods *methods, struct control_call *call,
                                const struct jsonrpc_request *request)
 {
-    rule_change(methods, call, request, false, RULE_INGRESS);
+    rule_change(methods, call, request, ADD, RULE_INGRESS);
 }
 
 void control_proxy_add_egress(struct control_methods *methods, struct control_call *call,
                               const struct jsonrpc_request *request)
 {
-    rule_change(methods, call, request, false, RULE_EGRESS);
+    rule_change(methods, call, request, ADD, RULE_EGRESS);
 }
 
 void control_proxy_remove_ingress(struct control_methods *methods, struct control_call *call,
                                   const struct jsonrpc_request *request)
 {
-    rule_change(methods, call, request, true, RULE_INGRESS);
+    rule_change(methods, call, request, REMOVE, RULE_INGRESS);
 }
 
 void control_proxy_remove_egress(struct control_methods *methods, struct control_call *call,
                                  const struct jsonrpc_request *request)
 {
-    rule_change(methods, call, request, true, RULE_EGRESS);
+    rule_change(methods, call, request, REMOVE, RULE_EGRESS);
+}
+
+void control_proxy_kill_ingress(struct control_methods *methods, struct control_call *call,
+                                const struct jsonrpc_request *request)
+{
+    rule_change(methods, call, request, KILL, RULE_INGRESS);
+}
+
+void control_proxy_kill_egress(struct control_methods *methods, struct control_call *call,
+                               const struct jsonrpc_request *request)
+{
+    rule_change(methods, call, request, KILL, RULE_EGRESS);
 }

@@ -24,6 +24,7 @@ enum client_state { IDLE = 0, REQUEST, CALL, ANSWER };
 struct control_call { /* a client; the handler sees it as the call that it is working on */
     struct control_server *server;
     int fd;
+    struct ucred peer;
     struct event *readable, *writable, *timeout;
     enum client_state state;
     uint64_t active_ns; /* last time that it did something */
@@ -204,6 +205,11 @@ static void client_answered(struct control_call *client)
         client_process(client);
 }
 
+const struct ucred *control_call_peer(const struct control_call *client)
+{
+    return &client->peer;
+}
+
 void control_answer(struct control_call *client, const char *result, size_t length)
 {
     jsonrpc_put_result(&client->out, &client->request, result, length);
@@ -237,13 +243,19 @@ static bool room_make(struct control_server *server)
 /* Takes over `fd`. */
 static void client_open(struct control_server *server, int fd)
 {
-    struct control_call *client = room_make(server) ? calloc(1, sizeof *client) : NULL;
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    struct control_call *client = NULL;
+    /* Who cannot be named is not served: every change is logged with its author. */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && room_make(server))
+        client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
         return;
     }
     client->server = server;
     client->fd = fd;
+    client->peer = peer;
     jsonrpc_text_init(&client->out, CONTROL_ANSWER_MAX);
     client->parser = jsonrpc_parser_new();
     client->readable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_readable, client);

@@ -8,6 +8,8 @@
 
 #include "ctld/jsonrpc.h"
 
+#include <sys/socket.h>
+
 enum {
     CONTROL_CLIENTS_MAX = 32,
     CONTROL_ANSWER_MAX = 8 << 20, /* bytes of one answer */
@@ -39,6 +41,9 @@ void control_server_free(struct control_server *server);
 /* Takes over a listening socket (made non-blocking), in place of an older one. NX_ENOMEM: it is closed. */
 int control_server_listen(struct control_server *server, int fd);
 size_t control_server_clients(const struct control_server *server);
+
+/* Who called, as the kernel noted when the connection was made (unix(7), SO_PEERCRED). */
+const struct ucred *control_call_peer(const struct control_call *call);
 
 /* Each call is answered once. */
 void control_answer(struct control_call *call, const char *result, size_t length);

@@ -38,7 +38,41 @@ int device_rule_add(struct device *device, const struct ipc_rule_add *message)
                                            .listen_port = message->listen_port,
                                            .dest_port = message->dest_port}};
     memcpy(entry->rule.host, message->host, sizeof entry->rule.host);
+    device_removed_forget(device, message->rule_id);
     return NX_OK;
+}
+
+/* The oldest makes room. */
+static void removed_keep(struct device *device, const struct device_rule *entry)
+{
+    if (device->removed_count == DEVICE_REMOVED_MAX)
+        device_removed_forget(device, device->removed[0].rule_id);
+    device->removed[device->removed_count++] = *entry;
+}
+
+void device_removed_forget(struct device *device, uint32_t rule_id)
+{
+    for (size_t i = 0; i < device->removed_count; i++) {
+        if (device->removed[i].rule_id != rule_id)
+            continue;
+        device->removed_count--;
+        memmove(&device->removed[i], &device->removed[i + 1],
+                (device->removed_count - i) * sizeof *device->removed);
+        return;
+    }
+}
+
+const struct device_rule *device_rule_find(const struct device *device, uint32_t rule_id, bool *removed)
+{
+    *removed = false;
+    for (size_t i = 0; i < device->rule_count; i++)
+        if (device->rules[i].rule_id == rule_id)
+            return &device->rules[i];
+    *removed = true;
+    for (size_t i = 0; i < device->removed_count; i++)
+        if (device->removed[i].rule_id == rule_id)
+            return &device->removed[i];
+    return NULL;
 }
 
 int device_rule_remove(struct device *device, uint32_t rule_id)
@@ -46,6 +80,7 @@ int device_rule_remove(struct device *device, uint32_t rule_id)
     struct device_rule *entry = rule_find(device, rule_id);
     if (!entry)
         return NX_ENOENT;
+    removed_keep(device, entry);
     size_t after = (size_t)(device->rules + device->rule_count - entry) - 1;
     memmove(entry, entry + 1, after * sizeof *entry);
     device->rule_count--;

@@ -203,6 +203,9 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     case IPC_MSG_REPORT_VERSION:
         memcpy(ctld->device.report_version, body->report_version.version, sizeof ctld->device.report_version);
         break;
+    case IPC_MSG_DRAIN:
+        ctld->device.draining = true;
+        break;
     case IPC_MSG_CONTROL_SOCKET:
         control_listen(ctld, fd_release(&body->control_socket.fd));
         break;

@@ -46,7 +46,7 @@ struct listeners {
     struct destination_chooser *chooser;
     struct outbox *tunneld, *parent;
     struct event *shortage; /* pending: descriptors ran out a moment ago */
-    bool watching;
+    bool watching, draining;
     size_t waiting_count;
     LIST_HEAD(, listener) all;
     LIST_HEAD(, waiting) waiting;
@@ -283,6 +283,8 @@ static struct listener *listener_create(struct listeners *listeners, const struc
 int listener_open(struct listeners *listeners, const struct rule_entry *entry, struct failure *failure)
 {
     struct listener *listener = listener_find(listeners, entry->rule.listen_port);
+    if (listeners->draining)
+        return NX_OK;
     if (!listener)
         listener = listener_create(listeners, entry, failure);
     if (!listener)
@@ -303,6 +305,27 @@ void listener_close(struct listeners *listeners, uint16_t port)
     /* Closing our descriptor alone would leave the parent's duplicate listening. */
     shutdown(listener->fd, SHUT_RD);
     listener_free(listener);
+}
+
+void listeners_drain(struct listeners *listeners)
+{
+    listeners->draining = true;
+    while (!LIST_EMPTY(&listeners->all))
+        listener_close(listeners, LIST_FIRST(&listeners->all)->port);
+}
+
+size_t listeners_count(const struct listeners *listeners)
+{
+    const struct listener *listener;
+    size_t count = 0;
+    LIST_FOREACH (listener, &listeners->all, entry)
+        count += listener->has_rules;
+    return count;
+}
+
+size_t listeners_waiting(const struct listeners *listeners)
+{
+    return listeners->waiting_count;
 }
 
 struct listeners *listeners_new(struct event_base *base, struct rule_table *rules,

@@ -22,6 +22,11 @@ int listener_adopt(struct listeners *listeners, uint16_t port, int fd, struct fa
 /* Starts accepting for a rule, on the listener that its port has or on a new one. NX_OK, or an error with
  * `failure` filled in. */
 int listener_open(struct listeners *listeners, const struct rule_entry *entry, struct failure *failure);
+/* Closes all of them, for good: from now on listener_open() succeeds without listening. */
+void listeners_drain(struct listeners *listeners);
+/* Ports that are listened on; accepted clients whose destination's name is being looked up. */
+size_t listeners_count(const struct listeners *listeners);
+size_t listeners_waiting(const struct listeners *listeners);
 /* The port's last rule is gone: stops listening, also for the parent's duplicate. */
 void listener_close(struct listeners *listeners, uint16_t port);
 

@@ -31,6 +31,7 @@ struct proxyd {
     struct udp_ports *udp_ports;
     struct outbox parent, tunneld, ctld;
     struct queries tunneld_queries, ctld_queries;
+    bool draining; /* new flows are refused */
 };
 
 static void on_tunneld_ready(void *arg)
@@ -178,6 +179,11 @@ static void on_parent_message(struct proxyd *proxyd, struct ipc_message *message
                              fd_release(&message->body.udp_keep.fd), &failure);
         on_kept(proxyd, request, err, &failure);
         break;
+    case IPC_MSG_DRAIN:
+        proxyd->draining = true;
+        listeners_drain(proxyd->listeners);
+        outbox_send_result(&proxyd->parent, request, &failure);
+        break;
     case IPC_MSG_TUNNEL_BIND:
         on_tunnel_bind(proxyd, request, &message->body.tunnel_bind);
         break;
@@ -189,9 +195,23 @@ static void on_parent_message(struct proxyd *proxyd, struct ipc_message *message
 /* -- From the siblings -------------------------------------------------------------------------------------
  */
 
+/* True: this asks for a new flow, and there are to be none. */
+static bool refused_by_drain(struct proxyd *proxyd, const struct ipc_message *message)
+{
+    struct failure failure;
+    if (!proxyd->draining ||
+        (message->header.type != IPC_MSG_CONNECT && message->header.type != IPC_MSG_DEST_QUERY))
+        return false;
+    failure_set(&failure, IPC_REFUSED, "nexd is draining");
+    outbox_send_result(&proxyd->tunneld, message->header.request, &failure);
+    return true;
+}
+
 static void on_tunneld_message(struct proxyd *proxyd, const struct ipc_message *message)
 {
     const uint32_t request = message->header.request;
+    if (refused_by_drain(proxyd, message))
+        return;
     switch (message->header.type) {
     case IPC_MSG_CONNECT:
         connector_connect(proxyd->connector, request, &message->body.connect);

@@ -12,6 +12,7 @@ enum { BUCKETS = 1024 };
 struct entry {
     LIST_ENTRY(entry) next;
     struct rule_stats stats;
+    bool removed; /* the rule is gone; its numbers go with its last flow */
 };
 
 static LIST_HEAD(bucket, entry) buckets[BUCKETS];
@@ -25,9 +26,22 @@ static struct entry *entry_find(uint32_t rule_id)
     return NULL;
 }
 
+static void entry_settle(struct entry *entry)
+{
+    if (!entry->removed || entry->stats.live != 0)
+        return;
+    LIST_REMOVE(entry, next);
+    free(entry);
+}
+
 int rule_stats_add(uint32_t rule_id)
 {
-    struct entry *entry = entry_find(rule_id) == NULL ? calloc(1, sizeof *entry) : NULL;
+    struct entry *entry = entry_find(rule_id);
+    if (entry != NULL && entry->removed) {
+        entry->removed = false;
+        return NX_OK;
+    }
+    entry = entry == NULL ? calloc(1, sizeof *entry) : NULL;
     if (entry == NULL)
         return NX_ENOMEM;
     entry->stats.rule_id = rule_id;
@@ -40,8 +54,8 @@ void rule_stats_remove(uint32_t rule_id)
     struct entry *entry = entry_find(rule_id);
     if (entry == NULL)
         return;
-    LIST_REMOVE(entry, next);
-    free(entry);
+    entry->removed = true;
+    entry_settle(entry);
 }
 
 void rule_stats_opened(uint32_t rule_id)
@@ -61,6 +75,7 @@ void rule_stats_closed(uint32_t rule_id, uint64_t to_mesh_bytes, uint64_t to_hos
     entry->stats.live--;
     entry->stats.to_mesh_bytes += to_mesh_bytes;
     entry->stats.to_host_bytes += to_host_bytes;
+    entry_settle(entry);
 }
 
 void rule_stats_error(uint32_t rule_id, enum rule_error kind, const struct netsock *dest)

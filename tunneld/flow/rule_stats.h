@@ -26,7 +26,7 @@ struct rule_stats {
     char last_error[RULE_STATS_TEXT_MAX];
 };
 
-/* The rule has come: NX_OK or NX_ENOMEM; or goes: its numbers are forgotten. */
+/* The rule has come: NX_OK or NX_ENOMEM; or goes: its numbers are forgotten with its last flow. */
 int rule_stats_add(uint32_t rule_id);
 void rule_stats_remove(uint32_t rule_id);
 

@@ -151,7 +151,11 @@ START_TEST(statistics_are_kept_by_rule_and_forgotten_with_it)
     ck_assert_uint_eq(found.to_host_bytes + found.live_to_host_bytes, 22);
     ck_assert_uint_eq(found.errors[RULE_ERROR_REFUSED], 1);
     ck_assert_str_eq(found.last_error, "100.64.0.7:443: refused");
-    rule_stats_remove(4711);
+    rule_stats_remove(4711); /* a flow of it lives: its numbers stay */
+    memset(&found, 0, sizeof found);
+    rule_stats_each(on_stats, NULL);
+    ck_assert_uint_eq(found.rule_id, 4711);
+    ck_assert_uint_eq(found.live, 1);
     rule_stats_closed(4711, 1, 1);
     memset(&found, 0, sizeof found);
     rule_stats_each(on_stats, NULL);
