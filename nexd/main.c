@@ -19,7 +19,7 @@
 
 enum { MAX_FILES = 1 << 14, MAX_FILE_BYTES = 1 << 24 };
 
-static const struct sandbox_spec sandbox = {
+static struct sandbox_spec sandbox = {
     .name = "nexd",
     .start = nexd_start_filter,
     .start_count = sizeof nexd_start_filter / sizeof *nexd_start_filter,
@@ -102,7 +102,7 @@ static int stored_open(const struct options *options, struct state **out, char *
 }
 
 /* With everything in hand: until the end. */
-static int proxy_run(const struct options *options, struct wgconf *conf)
+static int proxy_run(const struct options *options, struct wgconf *conf, const struct identities *identities)
 {
     int status = EXIT_FAILURE;
     struct control_socket control = {.fd = -1};
@@ -115,6 +115,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf)
                                    .report_version = options->report_version,
                                    .notify = &notify,
                                    .sandbox_mode = options->sandbox,
+                                   .identities = *identities,
                                    .sandbox = &sandbox};
     notify_open(&notify);
     if (options->rule_count > RULEBOOK_RULES_MAX) {
@@ -145,7 +146,12 @@ static int proxy(const struct options *options)
     struct wgconf conf;
     log_init("nexd", options->log_level);
     log_set_format(options->log_format, log_journal_detect(getenv("JOURNAL_STREAM")));
+    struct identities identities;
+    const char *shared = identities_find((uid_t)options->child_uids, &identities);
+    sandbox.keep_capabilities = identities_capabilities(&identities);
     (void)sandbox_start(&sandbox, options->sandbox);
+    if (shared && shared[0])
+        log_warn("the children run as root, without capabilities, and not as users of their own: %s", shared);
     if (sodium_init() < 0) {
         log_error("libsodium does not start: no source of random numbers");
         return EXIT_FAILURE;
@@ -155,7 +161,7 @@ static int proxy(const struct options *options)
         return OPTIONS_EXIT_USAGE;
     }
     zones_number(&conf);
-    int status = proxy_run(options, &conf);
+    int status = proxy_run(options, &conf, &identities);
     wgconf_free(&conf);
     return status;
 }

@@ -1,5 +1,6 @@
 /* Arguments are read from left to right: flags by the table, the first other word is the command. Then come
  * the environment, for flags that were not given, and the checks that only the whole allows. */
+#include "nexd/identity.h"
 #include "nexd/options_table.h"
 
 #include "common/err.h"
@@ -219,7 +220,10 @@ static void set_default_paths(struct options *options, char **envp)
 int options_parse(int argc, char **argv, char **envp, struct options *out, char *error)
 {
     struct options_reader reader = {
-        .draft.options = {.listen_port = -1, .log_level = LOG_LEVEL_INFO, .sandbox = SANDBOX_STRICT},
+        .draft.options = {.listen_port = -1,
+                          .log_level = LOG_LEVEL_INFO,
+                          .sandbox = SANDBOX_STRICT,
+                          .child_uids = IDENTITY_FIRST_DEFAULT},
         .error = error,
     };
     reader.scan = (struct flag_scan){

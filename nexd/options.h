@@ -42,6 +42,7 @@ struct options {
     enum log_level log_level;
     enum log_format log_format;
     enum sandbox_mode sandbox;
+    int64_t child_uids; /* the first of three users that the children become */
     struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */
     size_t rule_count;
 };

@@ -138,6 +138,16 @@ const struct flag options_flags[] = {
      .example = "best-effort",
      .help = "strict (default): refuse to run where a layer of the\nsandbox is missing; best-effort: warn "
              "and go on"},
+    {.name = "child-uids",
+     .environment = "NEXD_CHILD_UIDS",
+     .read = flag_read_number,
+     .offset = TARGET(child_uids),
+     .min = 1,
+     .max = UINT32_MAX - 3,
+     .argument = "UID",
+     .example = "65521",
+     .help =
+         "Started as root: the first of the three user and group\nnumbers that the children run as (65521)"},
     {.name = "log-level",
      .environment = "NEXD_LOGLEVEL",
      .read = read_log_level,

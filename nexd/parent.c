@@ -64,7 +64,9 @@ static int child_start(struct parent_child *child)
     int fds[2];
     if (ipc_socketpair(fds))
         return NX_ESYS;
-    pid_t pid = program_start(child->path, child->name, fds[1], log_get_level(), config->sandbox_mode);
+    const struct identity identity = identity_of(&config->identities, child->role);
+    pid_t pid =
+        program_start(child->path, child->name, &identity, fds[1], log_get_level(), config->sandbox_mode);
     fd_close(&fds[1]);
     if (pid < 0) {
         fd_close(&fds[0]);

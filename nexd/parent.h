@@ -8,6 +8,8 @@
 #include "common/wgconf.h"
 #include "ipc/link.h"
 #include "nexd/control_socket.h"
+#include "nexd/drain.h"
+#include "nexd/identity.h"
 #include "nexd/kept.h"
 #include "nexd/notify.h"
 #include "nexd/readiness.h"
@@ -32,6 +34,7 @@ enum {
 enum parent_request {
     PARENT_REQUEST_BIND = 0x01000000,
     PARENT_REQUEST_PEERS,
+    PARENT_REQUEST_DRAIN,
 };
 
 /* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run().
@@ -47,6 +50,7 @@ struct parent_config {
     const char *report_version;           /* for Version on the control socket; NULL or "" = our own */
     const struct notify *notify;
     enum sandbox_mode sandbox_mode;
+    struct identities identities;       /* of the children */
     const struct sandbox_spec *sandbox; /* entered before the loop; NULL in tests */
 };
 
@@ -73,6 +77,7 @@ struct parent {
     struct readiness readiness;
     struct rulebook rules;
     struct rule_change rule_change;
+    struct drain drain;
     bool draining;
     uint64_t stop_ns; /* of the first stop signal, 0 = none yet */
 };

@@ -59,17 +59,26 @@ static void environment_fill(char *environment[ENVIRONMENT_MAX])
     environment[count] = NULL;
 }
 
-/* In the new process: a clean slate, or the errno. Returns only on failure. */
-static int child_exec(const char *path, char *const argv[], char *const envp[], int link_fd, int *report_fd)
+/* In the new process: a clean slate, or the errno. Returns only on failure. The program is opened before its
+ * user changes: he need not be able to reach the folder where it stands. */
+static int child_exec(const char *path, char *const argv[], char *const envp[],
+                      const struct identity *identity, int link_fd, int *report_fd)
 {
     for (int number = 1; number < SIGNALS; number++)
         signal(number, SIG_DFL);
+    int program = open(path, O_PATH | O_CLOEXEC);
+    if (program < 0)
+        return errno;
+    int wrong = identity_assume(identity);
+    if (wrong)
+        return wrong;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
         return errno;
-    /* Both out of the way of the numbers that are about to be filled. */
+    /* All out of the way of the numbers that are about to be filled. */
     int link_high = fcntl(link_fd, F_DUPFD_CLOEXEC, CHILD_PARENT_FD + 2);
     int report_high = fcntl(*report_fd, F_DUPFD_CLOEXEC, CHILD_PARENT_FD + 2);
-    if (link_high < 0 || report_high < 0)
+    program = fcntl(program, F_DUPFD_CLOEXEC, CHILD_PARENT_FD + 2);
+    if (link_high < 0 || report_high < 0 || program < 0)
         return errno;
     *report_fd = report_high;
     int null_fd = open("/dev/null", O_RDONLY);
@@ -80,7 +89,7 @@ static int child_exec(const char *path, char *const argv[], char *const envp[], 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(path, argv, envp);
+    execveat(program, "", argv, envp, AT_EMPTY_PATH);
     return errno;
 }
 
@@ -95,7 +104,8 @@ static int exec_outcome(int report_fd)
     return got == (ssize_t)sizeof cause ? cause : 0;
 }
 
-static pid_t fork_and_exec(const char *path, char *const argv[], char *const envp[], int link_fd)
+static pid_t fork_and_exec(const char *path, char *const argv[], char *const envp[],
+                           const struct identity *identity, int link_fd)
 {
     int report[2];
     if (pipe2(report, O_CLOEXEC))
@@ -105,7 +115,7 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
     sigprocmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid == 0) {
-        int cause = child_exec(path, argv, envp, link_fd, &report[1]);
+        int cause = child_exec(path, argv, envp, identity, link_fd, &report[1]);
         ssize_t ignored = write(report[1], &cause, sizeof cause);
         (void)ignored;
         _exit(127);
@@ -123,8 +133,8 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
     return cause ? NX_ESYS : pid;
 }
 
-pid_t program_start(const char *path, const char *name, int link_fd, enum log_level level,
-                    enum sandbox_mode mode)
+pid_t program_start(const char *path, const char *name, const struct identity *identity, int link_fd,
+                    enum log_level level, enum sandbox_mode mode)
 {
     char title[OPTION_MAX], level_option[OPTION_MAX], format_option[OPTION_MAX], sandbox_option[OPTION_MAX];
     snprintf(title, sizeof title, "nexd-%s", name);
@@ -136,5 +146,5 @@ pid_t program_start(const char *path, const char *name, int link_fd, enum log_le
     char *argv[] = {title, level_option, format_option, sandbox_option, NULL};
     char *envp[ENVIRONMENT_MAX];
     environment_fill(envp);
-    return fork_and_exec(path, argv, envp, link_fd);
+    return fork_and_exec(path, argv, envp, identity, link_fd);
 }

@@ -12,8 +12,9 @@
  * rights. */
 int layer_no_new_privs(void);
 
-/* Empties the ambient, bounding, effective, permitted and inheritable sets and locks the securebits. */
-int layer_capabilities(void);
+/* Empties the ambient, bounding and inheritable sets, leaves `keep` (bits of 1 << CAP_…, of those that are
+ * there) of the effective and permitted ones, and locks the securebits. Async-signal-safe. */
+int layer_capabilities(uint64_t keep);
 
 /* PR_SET_DUMPABLE 0: no core file, and other processes of this user can neither trace us nor read our /proc
  * files. */

@@ -1,4 +1,4 @@
-/* Rights of the process: none are kept and none can come back.
+/* Rights of the process: none are kept but those that a supervisor needs, and none can come back.
  *
  * Shrinking the bounding set and locking the securebits takes CAP_SETPCAP. A process that never had it cannot
  * gain anything from the bounding set either, because no_new_privs already stops execve from granting
@@ -42,7 +42,7 @@ static int securebits_lock(void)
     return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) && errno != EPERM ? NX_ESYS : NX_OK;
 }
 
-int layer_capabilities(void)
+int layer_capabilities(uint64_t keep)
 {
     int err = bounding_set_empty();
     if (!err)
@@ -52,6 +52,13 @@ int layer_capabilities(void)
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
         return NX_ESYS;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
-    return syscall(SYS_capset, &header, none) ? NX_ESYS : NX_OK;
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (keep && syscall(SYS_capget, &header, data))
+        return NX_ESYS;
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        data[i].permitted &= (uint32_t)(keep >> 32 * i);
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = 0;
+    }
+    return syscall(SYS_capset, &header, data) ? NX_ESYS : NX_OK;
 }

@@ -28,7 +28,7 @@ static int layer_result(const struct sandbox_spec *spec, enum sandbox_mode mode,
 int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode)
 {
     int missing = layer_result(spec, mode, "no_new_privs", layer_no_new_privs());
-    missing |= layer_result(spec, mode, "capabilities", layer_capabilities());
+    missing |= layer_result(spec, mode, "capabilities", layer_capabilities(spec->keep_capabilities));
 #ifndef NEXD_SANITIZE /* its reports need to be traceable */
     missing |= layer_result(spec, mode, "non-dumpable", layer_not_dumpable());
 #endif

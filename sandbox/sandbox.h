@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/resource.h>
 
 struct sock_filter;
@@ -33,7 +34,9 @@ struct sandbox_spec {
      * RLIMIT_NOFILE that children can still raise theirs to, no Landlock; and it outlives the process that
      * started it: no PR_SET_PDEATHSIG. */
     bool may_fork;
-    bool no_tcp; /* Landlock: no TCP bind and connect either, where the kernel can (ABI 4) */
+    uint64_t keep_capabilities; /* bits of 1 << CAP_…: what a supervisor needs to start its children as
+                                   other users */
+    bool no_tcp;                /* Landlock: no TCP bind and connect either, where the kernel can (ABI 4) */
     const struct sandbox_path
         *read_only; /* Landlock: files that may be read; ends with {NULL}. NULL = none at all */
 };
