@@ -4,6 +4,7 @@
 
 #include "common/array.h"
 #include "common/err.h"
+#include "common/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static const struct command_group set = {"nexctl nexd set", "Set a value in the 
 static const struct entry proxy_entries[] = {
     {"list", "List the proxy rules in force", COMMAND_PROXY_LIST, NULL},
     {"add", "Add rules (--ingress RULE, --egress RULE, both repeatable)", COMMAND_PROXY_ADD, NULL},
-    {"remove", "Remove rules that were added (same flags)", COMMAND_PROXY_REMOVE, NULL},
+    {"remove", "Remove rules that were added (same flags; --kill-flows: end their live flows)",
+     COMMAND_PROXY_REMOVE, NULL},
     {NULL, NULL, 0, NULL},
 };
 static const struct command_group proxy = {"nexctl nexd proxy", "Proxy rules of the local nexd",
@@ -67,6 +69,8 @@ static const struct entry nexd_entries[] = {
     {"rules", "What became of the rules' flows", COMMAND_HELP, &rules},
     {"flows", "List live flows (--limit N, 1000 if not given)", COMMAND_FLOWS, NULL},
     {"peers", "Peers of the local nexd", COMMAND_HELP, &peers},
+    {"top", "Throughput by rule and peer, refreshed (--interval SECONDS, 1 if not given)", COMMAND_TOP, NULL},
+    {"drain", "Accept no new flows (--wait SECONDS: until live ones have ended)", COMMAND_DRAIN, NULL},
     {NULL, NULL, 0, NULL},
 };
 static const struct command_group nexd = {"nexctl nexd", "Talk to the local nexd (--unix-socket PATH)",
@@ -144,6 +148,24 @@ static int option_value(struct reader *r, const struct option_text *option, cons
     return EXIT_USAGE;
 }
 
+/* From 1 to `max`. */
+static int seconds_read(struct reader *r, const struct option_text *option, unsigned max, unsigned *out)
+{
+    const char *value;
+    uint64_t number;
+    int err = option_value(r, option, &value);
+    if (err)
+        return err;
+    if (text_to_u64(value, strlen(value), 1, max, &number)) {
+        snprintf(r->error, COMMAND_ERROR_MAX,
+                 "Incorrect Usage: invalid value \"%.64s\" for flag --%.*s: from 1 to %u seconds", value,
+                 (int)option->length, option->name, max);
+        return EXIT_USAGE;
+    }
+    *out = (unsigned)number;
+    return NX_OK;
+}
+
 static int rule_option_read(struct reader *r, const struct option_text *option, bool ingress)
 {
     const char *value;
@@ -178,6 +200,14 @@ static int option_read(struct reader *r, const struct option_text *option)
         return option_value(r, option, &r->out->unix_socket);
     if (id == COMMAND_FLOWS && option_is(option, "limit"))
         return option_value(r, option, &r->out->limit);
+    if (id == COMMAND_TOP && option_is(option, "interval"))
+        return seconds_read(r, option, 3600, &r->out->interval_s);
+    if (id == COMMAND_DRAIN && option_is(option, "wait"))
+        return seconds_read(r, option, 86400, &r->out->wait_s);
+    if (id == COMMAND_PROXY_REMOVE && option_is(option, "kill-flows") && !option->value) {
+        r->out->kill_flows = true;
+        return NX_OK;
+    }
     bool is_ingress = option_is(option, "ingress");
     if ((id == COMMAND_PROXY_ADD || id == COMMAND_PROXY_REMOVE) &&
         (is_ingress || option_is(option, "egress")))

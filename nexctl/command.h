@@ -22,6 +22,8 @@ enum command_id {
     COMMAND_PEERS_PING6,
     COMMAND_FLOWS,
     COMMAND_RULES_STATS,
+    COMMAND_TOP,
+    COMMAND_DRAIN,
 };
 
 struct command_group;
@@ -39,6 +41,9 @@ struct command {
     const char *unix_socket; /* NULL = default */
     bool ipv6;
     const char *limit;          /* `flows`; NULL = nexd's own */
+    bool kill_flows;            /* `proxy remove` */
+    unsigned interval_s;        /* `top`; 0 = not given */
+    unsigned wait_s;            /* `drain`: how long to wait for live flows to end; 0 = not at all */
     struct command_rule *rules; /* `proxy add` and `proxy remove`: at least one */
     size_t rule_count, rule_capacity;
 };

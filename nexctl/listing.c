@@ -4,6 +4,7 @@
 
 #include "common/err.h"
 #include "nexctl/document.h"
+#include "nexctl/human.h"
 #include "nexctl/table.h"
 
 #include <inttypes.h>
@@ -56,31 +57,14 @@ static void write_text(char *out, yajl_val object, const char *name, bool colour
 
 static void write_bytes(char *out, yajl_val object, const char *name, bool colour)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     (void)colour;
-    uint64_t bytes = number_of(object, name);
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1024 && unit < sizeof units / sizeof *units - 1; unit++)
-        value /= 1024;
-    if (unit == 0)
-        snprintf(out, CELL_MAX, "%" PRIu64 " B", bytes);
-    else
-        snprintf(out, CELL_MAX, "%.1f %s", value, units[unit]);
+    human_bytes(number_of(object, name), "", out);
 }
 
 static void write_age(char *out, yajl_val object, const char *name, bool colour)
 {
     (void)colour;
-    uint64_t s = number_of(object, name) / 1000;
-    if (s < 60)
-        snprintf(out, CELL_MAX, "%" PRIu64 "s", s);
-    else if (s < 3600)
-        snprintf(out, CELL_MAX, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
-    else if (s < 86400)
-        snprintf(out, CELL_MAX, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s % 3600 / 60);
-    else
-        snprintf(out, CELL_MAX, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s % 86400 / 3600);
+    human_age(number_of(object, name) / 1000, out);
 }
 
 static void write_reachable(char *out, yajl_val object, const char *name, bool colour)
@@ -98,7 +82,8 @@ static void write_rule(char *out, yajl_val object, const char *name, bool colour
     char rule[CELL_MAX], direction[CELL_MAX];
     write_text(rule, object, name, false);
     write_text(direction, object, "direction", false);
-    snprintf(out, CELL_MAX, "--%.10s %.300s", direction, rule);
+    snprintf(out, CELL_MAX, "--%.10s %.280s%s", direction, rule,
+             YAJL_IS_TRUE(member(object, "removed")) ? " (removed)" : "");
 }
 
 /* Kinds that have happened, with their number. */

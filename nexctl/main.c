@@ -5,9 +5,11 @@
  * status: 0; 1 for every failure; 3 for a command that does not exist. */
 #include "common/err.h"
 #include "nexctl/command.h"
+#include "nexctl/drain.h"
 #include "nexctl/listing.h"
 #include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
+#include "nexctl/top.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -126,6 +128,38 @@ static int proxy(const char *path, const struct command *command)
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int plain_call(const void *path, const char *method, char **result, char *error)
+{
+    errno = 0;
+    return rpc_call(path, method, "", result, error);
+}
+
+/* What a method of several calls came to. */
+static int ended(const char *path, int err, const char *error)
+{
+    if (err == NX_ENOENT)
+        connect_failed(path, errno, error);
+    else if (err)
+        fprintf(stderr, "%s\n\n", error);
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int top(const char *path, const struct command *command)
+{
+    char error[RPC_ERROR_MAX] = "out of memory";
+    const struct top_style style = {.form = command->output, .colour = colour_wanted()};
+    int err = top_run(stdout, command->interval_s ? command->interval_s : 1, isatty(STDOUT_FILENO), style,
+                      plain_call, path, error);
+    return ended(path, err, error);
+}
+
+static int drain(const char *path, const struct command *command)
+{
+    char error[RPC_ERROR_MAX] = "out of memory";
+    int err = drain_wait(stdout, command->wait_s, plain_call, path, error);
+    return ended(path, err, error);
+}
+
 static int version(const char *path)
 {
     char *result = call(path, "Version");
@@ -161,6 +195,10 @@ static int run(const struct command *command)
     case COMMAND_PROXY_ADD:
     case COMMAND_PROXY_REMOVE:
         return proxy(path, command);
+    case COMMAND_TOP:
+        return top(path, command);
+    case COMMAND_DRAIN:
+        return drain(path, command);
     case COMMAND_FLOWS:
         return listing(path, command, LISTING_FLOWS, "ListFlows");
     case COMMAND_RULES_STATS:

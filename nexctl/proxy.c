@@ -50,7 +50,9 @@ int proxy_change(FILE *out, const struct command *command, proxy_call_fn call, c
                                   .call = call,
                                   .arg = arg,
                                   .error = error,
-                                  .verb = add ? "Add" : "Remove",
+                                  .verb = add                   ? "Add"
+                                          : command->kill_flows ? "Kill"
+                                                                : "Remove",
                                   .doing = add ? "adding" : "removing"};
     int err = NX_OK;
     for (int pass = 0; pass < 2; pass++)

@@ -68,6 +68,13 @@ void kept_drop(struct kept *kept, enum rule_protocol protocol, uint16_t port)
     }
 }
 
+void kept_drop_listeners(struct kept *kept)
+{
+    for (size_t i = kept->count; i-- > 0;)
+        if (kept->sockets[i].protocol == RULE_TCP)
+            kept_drop(kept, RULE_TCP, kept->sockets[i].port);
+}
+
 int kept_put_tunnel(struct kept *kept, uint16_t port, int *udp4, int *udp6)
 {
     if (kept->tunnel4 >= 0)

@@ -28,6 +28,8 @@ void kept_free(struct kept *kept);
  * it to -1) on NX_OK. NX_EPROTO: the descriptor is not bound to that port; NX_ENOMEM. */
 int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, int *fd);
 /* Closes the kept socket of an egress port, if there is one. */
+/* Gives up every TCP listener. */
+void kept_drop_listeners(struct kept *kept);
 void kept_drop(struct kept *kept, enum rule_protocol protocol, uint16_t port);
 /* Keeps the tunnel's sockets, likewise; *udp6 may be -1. NX_EEXIST: there are some already. */
 int kept_put_tunnel(struct kept *kept, uint16_t port, int *udp4, int *udp6);

@@ -106,6 +106,7 @@ static void child_ended(struct parent_child *child, int status)
     readiness_child_gone(&parent->readiness, child->role);
     supervisor_exited(supervisor, child->role, now_ns);
     rule_change_child_gone(&parent->rule_change, child->role, now_ns);
+    drain_child_gone(child);
     if (supervisor_state_of(supervisor, child->role) == SUPERVISOR_BACKOFF)
         child_log_end(child, status, supervisor_restart_delay_ms(supervisor, child->role, now_ns));
     else if (supervisor->stopping && !was_stopping)

@@ -43,6 +43,8 @@ static void result(struct parent_child *child, uint32_t request, const struct ip
             readiness_peers(&parent->readiness);
         else
             log_error("peers of the configuration: %s", message->text);
+    } else if (request == PARENT_REQUEST_DRAIN && child->role == IPC_PROXYD) {
+        drain_result(parent);
     } else if (request != 0) {
         parent_misbehaved(child, "RESULT of a request that was not made");
     } else {
@@ -60,6 +62,8 @@ static void keep(struct parent_child *child, enum rule_protocol protocol, uint16
     }
     if (!rulebook_has_listener(book, RULE_EGRESS, protocol, port, false))
         return; /* its last rule is going already */
+    if (child->parent->drain.wanted && protocol == RULE_TCP)
+        return; /* it was under way when draining began */
     int err = kept_put(&child->parent->kept, protocol, port, fd);
     if (err == NX_EPROTO)
         parent_misbehaved(child, "socket that is not bound to its port");
@@ -115,6 +119,17 @@ static void link_broken(struct parent_child *child, const struct ipc_link_broken
         parent_misbehaved(parent_child_of(child->parent, accused), "it broke the protocol towards a sibling");
 }
 
+/* A rule that is added while nexd drains would never have a flow. */
+static void rule_request(struct parent_child *child, uint32_t request, const struct ipc_rule_request *message)
+{
+    static const struct ipc_result refused = {.result = IPC_NOT_PERMITTED,
+                                              .text = "nexd is draining: start it anew to add rules"};
+    if (child->parent->drain.wanted && !message->remove)
+        ipc_send(child->link, IPC_MSG_RESULT, request, &refused);
+    else
+        rule_change_request(&child->parent->rule_change, request, message, clock_now_ns());
+}
+
 void report_message(struct ipc_link *link, struct ipc_message *message, void *arg)
 {
     (void)link;
@@ -144,8 +159,10 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         link_broken(child, &body->link_broken);
         break;
     case IPC_MSG_RULE_REQUEST:
-        rule_change_request(&parent->rule_change, message->header.request, &body->rule_request,
-                            clock_now_ns());
+        rule_request(child, message->header.request, &body->rule_request);
+        break;
+    case IPC_MSG_DRAIN:
+        drain_request(parent, message->header.request);
         break;
     case IPC_MSG_LOG_LEVEL:
         log_level(child, message->header.request, &body->log_level);

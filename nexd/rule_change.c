@@ -69,7 +69,8 @@ static void tell_add(struct rule_change *rc, enum ipc_role child, const struct r
 
 static void tell_remove(struct rule_change *rc, enum ipc_role child, uint32_t rule_id, uint32_t request)
 {
-    const struct ipc_rule_remove remove = {.rule_id = rule_id};
+    const struct ipc_rule_remove remove = {.rule_id = rule_id,
+                                           .kill_flows = rc->kill_flows && rc->phase == RULE_CHANGE_REMOVING};
     tell(rc, child, IPC_MSG_RULE_REMOVE, request, &remove);
 }
 
@@ -177,7 +178,8 @@ static void add_begin(struct rule_change *rc, uint32_t request, const struct rul
     memset(rc->done, 0, sizeof rc->done);
 }
 
-static void remove_begin(struct rule_change *rc, uint32_t request, const struct rule *rule, uint64_t now_ns)
+static void remove_begin(struct rule_change *rc, uint32_t request, const struct rule *rule, bool kill_flows,
+                         uint64_t now_ns)
 {
     char error[RULE_CHANGE_ERROR_MAX], text[RULE_TEXT_MAX];
     struct rulebook_entry *entry = rulebook_match(rc->book, rule);
@@ -196,6 +198,7 @@ static void remove_begin(struct rule_change *rc, uint32_t request, const struct 
     }
     rc->rule_id = entry->id;
     rc->request = request;
+    rc->kill_flows = kill_flows;
     rc->outcome = IPC_OK;
     rc->text[0] = '\0';
     memset(rc->told, true, sizeof rc->told);
@@ -213,7 +216,7 @@ static void wish_begin(struct rule_change *rc, uint64_t now_ns)
     if (rule_read(&wish.rule, &rule, error))
         answer(rc, wish.request, IPC_FAILED, error);
     else if (wish.rule.remove)
-        remove_begin(rc, wish.request, &rule, now_ns);
+        remove_begin(rc, wish.request, &rule, wish.rule.kill_flows, now_ns);
     else
         add_begin(rc, wish.request, &rule, now_ns);
 }

@@ -4,7 +4,8 @@
  * One change at a time; others wait in line. Adding: proxyd binds the port, tunneld opens its side, the state
  * file is written, and only then the change is promised: ctld lists the rule and the operator gets the
  * answer. Whatever fails before that is undone everywhere, and its reason is the answer. Removing: the state
- * file first, then proxyd and tunneld forget the rule (flows that live go on), then ctld, then the answer.
+ * file first, then proxyd and tunneld forget the rule (flows that live go on, unless they are to end too),
+ * then ctld, then the answer.
  *
  * A child that ends meanwhile loses nothing: its next process is given all rules that are coming or standing,
  * and none that is going. See rule_change.c for the states. Only the parent process. */
@@ -56,6 +57,7 @@ struct rule_change {
     /* Of the change under way: */
     uint32_t rule_id, request; /* request 0 = who asked is gone */
     bool told[SUPERVISOR_CHILDREN], done[SUPERVISOR_CHILDREN];
+    bool kill_flows; /* REMOVING: live flows of the rule end too */
     uint64_t deadline_ns;
     enum ipc_outcome outcome; /* UNDOING: the answer */
     char text[IPC_TEXT_MAX + 1];

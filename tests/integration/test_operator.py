@@ -138,6 +138,19 @@ def test_given_a_live_flow_when_its_rule_is_removed_then_it_goes_on_and_new_ones
         assert traffic.exchange(connection, b"still here") == b"still here"
 
 
+def test_given_a_live_flow_when_its_rule_is_removed_with_its_flows_then_it_ends(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    for node, direction, rule in ((a, "--egress", f"tcp:8000:{b.v4}:9000"), (b, "--ingress", "tcp:9000:127.0.0.1:80")):
+        add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+        with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+            assert traffic.exchange(connection) == b"ping"
+            assert says(node, "proxy", "remove", "--kill-flows", direction, rule) == f"Removed ingress proxy rule: {rule}\n"
+            with pytest.raises(ConnectionResetError):
+                traffic.exchange(connection)
+
+
 def test_given_several_destinations_on_one_port_when_one_is_removed_then_the_others_serve(pair, scene):
     a, b = pair
     for number in (81, 82):
@@ -279,6 +292,85 @@ def test_given_flows_that_work_and_flows_that_fail_when_statistics_are_asked_for
     assert far["tcp:9001:127.0.0.1:81"]["errors"]["refused"] == 1
     assert "127.0.0.1:81" in far["tcp:9001:127.0.0.1:81"]["last_error"]
     assert "refused 1" in says(b, "rules", "stats")
+
+
+def test_given_a_removed_rule_with_a_live_flow_when_asked_then_its_name_and_numbers_are_there_until_the_flow_ends(pair):
+    a, b = pair
+    rule = f"tcp:8000:{b.v4}:9000"
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", rule)
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+        remove(a, "--egress", rule)
+        assert traffic.exchange(connection) == b"ping"
+        flow, = json.loads(says(a, "flows", output="json"))
+        entry, = json.loads(says(a, "rules", "stats", output="json"))
+        assert (flow["rule"], flow["removed"]) == (entry["rule"], entry["removed"]) == (rule, True)
+        assert (entry["flows"], entry["live"], entry["to_mesh_bytes"]) == (1, 1, 8)
+        assert f"--egress {rule} (removed)" in says(a, "rules", "stats")
+    waiting.until(lambda: json.loads(says(a, "rules", "stats", output="json")) == [], 10, "the flow to end")
+
+
+def test_given_a_transfer_when_top_is_asked_without_a_terminal_then_it_shows_the_throughput_once(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        asked = waiting.background(says, a, "top", output="json")
+        while not asked.done():
+            traffic.exchange(connection, b"x" * 10000)
+        shown = json.loads(asked.result())
+    (rule,), (peer,) = shown["rules"], shown["peers"]
+    assert rule["rule"] == f"--egress tcp:8000:{b.v4}:9000" and rule["live"] == 1
+    assert rule["to_mesh_bytes_per_s"] > 10000 and rule["to_host_bytes_per_s"] > 10000
+    assert peer["peer"] == b.key.public and peer["to_mesh_bytes_per_s"] > 10000
+    table = says(a, "top", "--interval", "1")
+    assert "1 rules, 1 peers" in table and "\x1b" not in table and table.count("\n") == 7
+
+
+def test_given_a_live_flow_when_drained_then_it_goes_on_and_no_new_one_comes(pair, scene):
+    a, b = pair
+    scene.keep(traffic.UdpService(b.host, LOOPBACK[4], 53))
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80,udp:9000:127.0.0.1:53")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000,udp:8000:{b.v4}:9000")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection, traffic.udp_client(a.host, LOOPBACK[4], 8000) as client:
+        assert traffic.exchange(connection) == b"ping"
+        assert traffic.udp_ask(client, b"ping") == b"ping"
+        for node in (a, b):
+            assert says(node, "drain") == "Draining: no new flows are accepted; live ones go on\n"
+        assert traffic.exchange(connection) == b"ping" and traffic.udp_ask(client, b"ping") == b"ping"
+        assert refused(a, 8000)
+        assert says(a, "status") == "Status: Running\nDraining: no new flows are accepted; live ones go on\n"
+        assert "nexd is draining" in add(a, "--egress", f"tcp:8001:{b.v4}:9000")
+        a.kill_child("proxyd")
+        waiting.until(lambda: "Running" in nexctl(a, "status").stdout, 10, "the node to be back")
+        says(a, "drain")  # answered when the new proxyd drains too
+        assert refused(a, 8000) and traffic.exchange(connection) == b"ping"
+        a.kill_child("ctld")
+        waiting.until(lambda: "Draining" in nexctl(a, "status").stdout, 10, "ctld to be back")
+        late = nexctl(a, "drain", "--wait", "1")
+        assert late.returncode == 1 and "flows still live after 1 s" in late.stderr
+
+
+def test_given_a_live_flow_when_draining_is_waited_for_then_it_is_over_when_the_flow_is(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+        waits = waiting.background(nexctl, a, "drain", "--wait", "20")
+        waiting.until(lambda: "Draining" in nexctl(a, "status").stdout, 10, "draining")
+        assert not waits.done()
+    done = waits.result(20)
+    assert done.returncode == 0 and done.stdout.endswith("1 live flows\n0 live flows\n"), done
+
+
+def test_given_a_draining_end_when_a_peer_connects_then_it_is_refused(pair):
+    a, b = pair
+    add(b, "--ingress", "tcp:9000:127.0.0.1:80")
+    add(a, "--egress", f"tcp:8000:{b.v4}:9000")
+    says(b, "drain")
+    traffic.expect_reset_of_client(a.host, LOOPBACK[4], 8000)
 
 
 def test_given_three_thousand_peers_when_started_then_all_are_there_and_listed(scene):

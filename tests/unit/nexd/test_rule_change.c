@@ -17,6 +17,7 @@ struct mail {
     enum ipc_type type;
     uint32_t request;
     struct ipc_rule_add add; /* RULE_REMOVE: only the id */
+    bool kill_flows;
 };
 
 /* A child: what it has been told and not yet read, and the rules that it knows. */
@@ -64,6 +65,7 @@ static int op_send(void *arg, enum ipc_role role, enum ipc_type type, uint32_t r
         mail->add = *(const struct ipc_rule_add *)body;
     else
         mail->add.rule_id = ((const struct ipc_rule_remove *)body)->rule_id;
+    mail->kill_flows = type == IPC_MSG_RULE_REMOVE && ((const struct ipc_rule_remove *)body)->kill_flows;
     return NX_OK;
 }
 
@@ -199,12 +201,15 @@ static void all_work(void)
 
 static uint32_t last_request;
 
+static bool wish_kills;
+
 static uint32_t wish(bool remove, const char *text)
 {
     char error[RULE_ERROR_MAX];
     struct rule rule;
     ck_assert_int_eq(rule_parse(RULE_EGRESS, text, &rule, error), NX_OK);
     struct ipc_rule_request message = {.remove = remove,
+                                       .kill_flows = wish_kills,
                                        .direction = (uint8_t)rule.direction,
                                        .protocol = (uint8_t)rule.protocol,
                                        .listen_port = rule.listen_port,
@@ -316,6 +321,31 @@ START_TEST(only_rules_of_run_time_can_be_removed)
     ck_assert_uint_eq(w.book.count, 1);
     expect_agreement();
     expect_answer(wish(true, "tcp:90:h:1"), IPC_NOT_FOUND, "no matching egress proxy rule found: tcp:90:h:1");
+}
+END_TEST
+
+START_TEST(flows_are_killed_only_where_that_is_wished)
+{
+    for (int kill = 0; kill < 2; kill++) {
+        wish_kills = false;
+        wish(false, "tcp:91:h:1");
+        all_work();
+        wish_kills = kill;
+        wish(true, "tcp:91:h:1");
+        wish_kills = false;
+        struct fake *tunneld = child(IPC_TUNNELD);
+        ck_assert_uint_eq(tunneld->mail_count, 1);
+        ck_assert_int_eq(tunneld->mail[0].type, IPC_MSG_RULE_REMOVE);
+        ck_assert_int_eq(tunneld->mail[0].kill_flows, kill);
+        all_work();
+    }
+    wish_kills = true; /* it belongs to removing alone: a rule that could not be added has no flows */
+    wish(false, "tcp:91:h:1");
+    wish_kills = false;
+    child_work(IPC_PROXYD, false);
+    child_work(IPC_TUNNELD, true);
+    ck_assert(!child(IPC_PROXYD)->mail[0].kill_flows);
+    all_work();
 }
 END_TEST
 
@@ -582,6 +612,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, an_added_rule_is_everywhere_before_the_answer);
     tcase_add_test(tests, only_rules_of_run_time_can_be_removed);
+    tcase_add_test(tests, flows_are_killed_only_where_that_is_wished);
     tcase_add_test(tests, a_refusal_undoes_all_and_is_the_answer);
     tcase_add_test(tests, a_full_disk_undoes_all_and_is_the_answer);
     tcase_add_test(tests, a_child_that_dies_in_the_middle_neither_loses_nor_doubles_the_rule);
