@@ -38,7 +38,8 @@ struct policy_condition {
 
 struct policy_rule {
     char syscall[POLICY_NAME_MAX];
-    uint16_t error; /* errno the call fails with; 0 = the call is allowed */
+    char otherwise[POLICY_NAME_MAX]; /* the call to name on a machine that lacks `syscall`; "" = none */
+    uint16_t error;                  /* errno the call fails with; 0 = the call is allowed */
     uint8_t condition_count;
     struct policy_condition conditions[POLICY_CONDITIONS_MAX];
     unsigned line; /* in the file that it came from */
@@ -80,6 +81,9 @@ int policy_contain(struct policy *policy, const struct policy *child);
 
 /* Adds to [start] what [run] allows. NX_OK or NX_ENOMEM. */
 int policy_close(struct policy *policy);
+
+/* The stage as it is on one machine: calls by the name that it has there, those that it lacks left out. */
+void policy_resolve(const struct policy_stage *stage, enum policy_arch arch, struct policy_stage *out);
 
 /* Compiles one stage for one machine into `out` (POLICY_INSTRUCTIONS_MAX entries). NX_OK with `*count` set,
  * or NX_ERANGE: the program would be longer than the kernel takes. Calls that the machine does not have are

@@ -184,9 +184,12 @@ static bool is_first_of_syscall(const struct policy_stage *stage, size_t index)
     return true;
 }
 
-int policy_compile(const struct policy_stage *stage, enum policy_arch arch, struct policy_instruction *out,
-                   size_t *count)
+int policy_compile(const struct policy_stage *policy_stage, enum policy_arch arch,
+                   struct policy_instruction *out, size_t *count)
 {
+    static struct policy_stage resolved;
+    const struct policy_stage *stage = &resolved;
+    policy_resolve(policy_stage, arch, &resolved);
     static const uint32_t machines[POLICY_ARCHES] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64};
     struct program program = {.out = out};
     emit_load(&program, offsetof(struct seccomp_data, arch));
@@ -199,7 +202,7 @@ int policy_compile(const struct policy_stage *stage, enum policy_arch arch, stru
     }
     for (size_t i = 0; i < stage->count; i++) {
         int number = policy_syscall_number(stage->rules[i].syscall, arch);
-        if (number >= 0 && is_first_of_syscall(stage, i))
+        if (is_first_of_syscall(stage, i))
             emit_syscall(&program, stage, i, number);
     }
     emit_answer(&program, SECCOMP_RET_KILL_PROCESS);

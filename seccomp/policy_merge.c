@@ -58,6 +58,19 @@ static int stage_add(struct policy_stage *stage, const struct policy_stage *othe
     return err;
 }
 
+void policy_resolve(const struct policy_stage *stage, enum policy_arch arch, struct policy_stage *out)
+{
+    out->count = 0;
+    for (size_t i = 0; i < stage->count; i++) {
+        struct policy_rule *rule = &out->rules[out->count];
+        *rule = stage->rules[i];
+        if (policy_syscall_number(rule->syscall, arch) < 0)
+            memcpy(rule->syscall, rule->otherwise, sizeof rule->syscall);
+        rule->otherwise[0] = 0;
+        out->count += rule->syscall[0] && policy_syscall_number(rule->syscall, arch) >= 0;
+    }
+}
+
 int policy_append(struct policy *policy, const struct policy *other)
 {
     int err = NX_OK;

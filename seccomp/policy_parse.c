@@ -3,9 +3,9 @@
  *     file      = { line newline }
  *     line      = [ section | rule ] [ "#" text ]              text is compulsory behind a rule: it is the
  * reason section   = "[start]" | "[run]"                          each exactly once, in this order rule = [
- * "errno" ERRNO ] SYSCALL [ "if" condition { "and" condition } ] condition = ( "arg" | "int" ) DIGIT [ "&"
- * value ] op value op        = "==" | "!=" | "<" | "<=" | ">" | ">=" value     = [ "~" ] term { "|" term } ~
- * is the complement of all that follows term      = NUMBER | CONSTANT
+ * "errno" ERRNO ] SYSCALL [ "or" SYSCALL ] [ "if" condition { "and" condition } ] condition = ( "arg" | "int"
+ * ) DIGIT [ "&" value ] op value op        = "==" | "!=" | "<" | "<=" | ">" | ">=" value     = [ "~" ] term {
+ * "|" term } ~ is the complement of all that follows term      = NUMBER | CONSTANT
  *
  * argN is all 64 bits of an argument, intN its lower 32: what the kernel takes for an int. Several lines that
  * name one call are alternatives, tried in order. A line that could never be reached is an error, since it
@@ -214,6 +214,18 @@ static int parse_conditions(struct line *line, struct policy_rule *rule)
     return NX_OK;
 }
 
+static int parse_call(struct line *line, char *out)
+{
+    const char *name = line_peek(line);
+    if (!islower((unsigned char)name[0]) || strlen(name) >= POLICY_NAME_MAX)
+        return fail(line, "a system call's name expected, not \"%s\"", name);
+    if (policy_syscall_number(name, POLICY_X86_64) < 0 && policy_syscall_number(name, POLICY_AARCH64) < 0)
+        return fail(line, "unknown system call %s", name);
+    memcpy(out, name, strlen(name) + 1);
+    line->next++;
+    return NX_OK;
+}
+
 static int parse_rule(struct line *line, struct policy_rule *rule)
 {
     rule->line = line->number;
@@ -222,14 +234,15 @@ static int parse_rule(struct line *line, struct policy_rule *rule)
             return fail(line, "unknown errno \"%s\"", line_peek(line));
         line->next++;
     }
-    const char *name = line_peek(line);
-    if (!islower((unsigned char)name[0]) || strlen(name) >= sizeof rule->syscall)
-        return fail(line, "a system call's name expected, not \"%s\"", name);
-    if (policy_syscall_number(name, POLICY_X86_64) < 0 && policy_syscall_number(name, POLICY_AARCH64) < 0)
-        return fail(line, "unknown system call %s", name);
-    memcpy(rule->syscall, name, strlen(name) + 1);
-    line->next++;
-    int err = parse_conditions(line, rule);
+    int err = parse_call(line, rule->syscall);
+    if (!err && line_take(line, "or"))
+        err = parse_call(line, rule->otherwise);
+    if (!err && rule->otherwise[0] && policy_syscall_number(rule->syscall, POLICY_X86_64) >= 0 &&
+        policy_syscall_number(rule->syscall, POLICY_AARCH64) >= 0)
+        err = fail(line, "every machine has %s: %s is never named", rule->syscall, rule->otherwise);
+    if (err)
+        return err;
+    err = parse_conditions(line, rule);
     if (!err && !line->has_reason)
         err = fail(line, "%s: the reason is missing: say in a comment on this line what needs it",
                    rule->syscall);

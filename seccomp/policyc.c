@@ -146,38 +146,40 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* The distinct calls of a stage, sorted; returns how many. */
-static size_t stage_calls(const struct policy_stage *stage, const char *calls[POLICY_RULES_MAX])
+static size_t stage_calls(const struct policy_stage *stage, const char *calls[2 * POLICY_RULES_MAX])
 {
-    size_t count = 0;
-    for (size_t i = 0; i < stage->count; i++)
-        calls[i] = stage->rules[i].syscall;
-    qsort(calls, stage->count, sizeof calls[0], compare_names);
+    size_t named = 0, count = 0;
     for (size_t i = 0; i < stage->count; i++) {
+        calls[named++] = stage->rules[i].syscall;
+        if (stage->rules[i].otherwise[0])
+            calls[named++] = stage->rules[i].otherwise;
+    }
+    qsort(calls, named, sizeof calls[0], compare_names);
+    for (size_t i = 0; i < named; i++) {
         if (count == 0 || strcmp(calls[count - 1], calls[i]) != 0)
             calls[count++] = calls[i];
     }
     return count;
 }
 
-/* Per machine: some calls are there because the other machine lacks their older sibling. */
-static void print_counts(const char *stage, const char *const *calls, size_t count)
+static void print_counts(const char *name, const struct policy_stage *stage)
 {
     static const char *const machines[POLICY_ARCHES] = {"x86-64", "aarch64"};
+    static struct policy_stage resolved;
+    const char *calls[2 * POLICY_RULES_MAX];
     for (int arch = 0; arch < POLICY_ARCHES; arch++) {
-        size_t known = 0;
-        for (size_t i = 0; i < count; i++)
-            known += policy_syscall_number(calls[i], (enum policy_arch)arch) >= 0;
-        printf("%s %s %zu\n", stage, machines[arch], known);
+        policy_resolve(stage, (enum policy_arch)arch, &resolved);
+        printf("%s %s %zu\n", name, machines[arch], stage_calls(&resolved, calls));
     }
 }
 
 static void print_calls(const struct policy *policy, bool only_count)
 {
     for (int stage = 0; stage < POLICY_STAGES; stage++) {
-        const char *calls[POLICY_RULES_MAX];
+        const char *calls[2 * POLICY_RULES_MAX];
         size_t count = stage_calls(&policy->stages[stage], calls);
         if (only_count)
-            print_counts(stage_names[stage], calls, count);
+            print_counts(stage_names[stage], &policy->stages[stage]);
         for (size_t i = 0; i < count && !only_count; i++)
             printf("%s %s\n", stage_names[stage], calls[i]);
     }

@@ -34,7 +34,8 @@ static struct event timer_event;
 static uint64_t timer_event_ns = UINT64_MAX; /* what it is set to */
 static const struct aead_engine *engine;
 static struct wg_device *device;
-static uint64_t turn_ns; /* the time, read once a turn */
+static struct noise_identity *identity; /* the private key's place */
+static uint64_t turn_ns;                /* the time, read once a turn */
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -155,6 +156,11 @@ int tunnel_setup(struct event_base *base, const struct broker *broker, size_t ma
         return NX_ENOTSUP;
     }
     log_debug("AEAD engine: %s", engine->name);
+    identity = wg_identity_new();
+    if (identity == NULL) {
+        log_error("no memory that is fit for keys");
+        return NX_ENOMEM;
+    }
     timerq_init(&timers);
     timer_setup(&trim_timer, on_trim, NULL);
     size_t flows = max_files > 2 * FILES_RESERVED ? max_files - FILES_RESERVED : FILES_RESERVED;
@@ -175,7 +181,7 @@ int tunnel_configure(struct ipc_tunnel_config *config)
 {
     int err = NX_EEXIST;
     if (device == NULL) {
-        device = wg_new(config->private_key, engine, &timers, &wg_ops, NULL);
+        device = wg_new(identity, config->private_key, engine, &timers, &wg_ops, NULL);
         err = device == NULL ? NX_ENOMEM
                              : netstack_init(config->addresses.item, config->addresses.count, config->mtu,
                                              &timers, &netstack_ops, NULL);

@@ -303,18 +303,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct wg_ops ops = {.deliver = deliver, .transmit = transmit, .wall_ns = wall};
     static const uint8_t device_key[32] = {8}, peer_key[32] = {16};
+    static struct noise_identity *identity;
     static bool ready;
 
     if (!ready) {
         randombytes_set_implementation(&counted);
         must(sodium_init() >= 0);
+        identity = wg_identity_new();
+        must(identity != NULL);
         ready = true;
     }
     random_counter = 0;
     memset(&world, 0, sizeof(world));
     world.now_ns = 1000 * NS_PER_S;
     timerq_init(&world.queue);
-    world.device = wg_new(device_key, aead_engine_select(NULL), &world.queue, &ops, NULL);
+    world.device = wg_new(identity, device_key, aead_engine_select(NULL), &world.queue, &ops, NULL);
     must(world.device != NULL);
     noise_identity_init(&world.peer_identity, peer_key);
     must(noise_remote_init(&world.peer_view, &world.peer_identity, wg_public_key(world.device)) == NX_OK);

@@ -166,7 +166,8 @@ int tcp_splice_read(struct tcp_flow *flow)
         size_t room = read_room(flow);
         if (room == 0)
             return NX_OK; /* on_sent() comes back to it */
-        ssize_t n = recv(flow->fd, scratch, room, MSG_DONTWAIT);
+        struct iovec into = {.iov_base = scratch, .iov_len = room};
+        ssize_t n = recvmsg(flow->fd, &(struct msghdr){.msg_iov = &into, .msg_iovlen = 1}, MSG_DONTWAIT);
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR)
                 return NX_ECLOSED;

@@ -216,11 +216,19 @@ void udp_flow_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t length)
     udp_flows.counters.to_mesh_bytes += length;
 }
 
+/* The destination of an ingress flow; its socket is connected. */
+static bool send_connected(int fd, const uint8_t *data, size_t length)
+{
+    struct iovec bytes = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
+    return sendmsg(fd, &(struct msghdr){.msg_iov = &bytes, .msg_iovlen = 1}, MSG_DONTWAIT | MSG_NOSIGNAL) >=
+           0;
+}
+
 void udp_flow_to_host(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
     bool sent = flow->port != NULL ? udp_host_send(flow->port->fd, flow->port->v6, &flow->client_to,
                                                    &flow->client, data, length)
-                                   : send(flow->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+                                   : send_connected(flow->fd, data, length);
     if (!sent) {
         udp_flows.counters.dropped++;
         return;

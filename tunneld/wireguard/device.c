@@ -8,8 +8,19 @@
 
 enum { MTU_DEFAULT = 1420 };
 
-struct wg_device *wg_new(const uint8_t private_key[32], const struct aead_engine *engine,
-                         struct timerq *queue, const struct wg_ops *ops, void *arg)
+struct noise_identity *wg_identity_new(void)
+{
+    return sodium_malloc(sizeof(struct noise_identity));
+}
+
+void wg_identity_free(struct noise_identity *identity)
+{
+    sodium_free(identity);
+}
+
+struct wg_device *wg_new(struct noise_identity *identity, const uint8_t private_key[32],
+                         const struct aead_engine *engine, struct timerq *queue, const struct wg_ops *ops,
+                         void *arg)
 {
     struct wg_device *device = NULL;
 
@@ -29,11 +40,11 @@ struct wg_device *wg_new(const uint8_t private_key[32], const struct aead_engine
     allowedips_init(&device->allowed);
     index_table_init(&device->indices);
     randombytes_buf(device->bucket_hash_key, sizeof(device->bucket_hash_key));
-    device->identity = sodium_malloc(sizeof(*device->identity));
+    device->identity = identity;
     device->ratelimit = ratelimit_new();
     device->rx = rx_batch_new();
     device->tx = tx_batch_new();
-    if (!device->identity || !device->ratelimit || !device->rx || !device->tx) {
+    if (!device->ratelimit || !device->rx || !device->tx) {
         wg_free(device);
         return NULL;
     }
@@ -58,7 +69,7 @@ void wg_free(struct wg_device *device)
     free(device->ratelimit);
     rx_batch_free(device->rx);
     tx_batch_free(device->tx);
-    sodium_free(device->identity);
+    sodium_memzero(device->identity, sizeof(*device->identity));
     sodium_memzero(device, sizeof(*device));
     free(device);
 }

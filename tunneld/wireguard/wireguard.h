@@ -55,11 +55,17 @@ struct wg_ops {
 
 enum { WG_MTU_MAX = 9000, WG_STAGED_MAX = 128, WG_DATA_OVERHEAD = 32, WG_DELIVER_MAX = 1024 };
 
-/* Copies the key to locked memory (sodium_malloc); the caller wipes its own. `queue` drives all timers and
- * outlives the device. NULL: out of memory. */
-struct wg_device *wg_new(const uint8_t private_key[32], const struct aead_engine *engine,
-                         struct timerq *queue, const struct wg_ops *ops, void *arg);
-/* Wipes all keys. Not from a callback. NULL is harmless. */
+/* Memory for one device's private key: locked, and between guard pages (sodium_malloc). Made before the
+ * sandbox closes, since that takes system calls that nothing needs later. NULL: out of memory. */
+struct noise_identity *wg_identity_new(void);
+void wg_identity_free(struct noise_identity *identity);
+
+/* Copies the key to `identity`, which outlives the device; the caller wipes its own. `queue` drives all
+ * timers and outlives the device too. NULL: out of memory. */
+struct wg_device *wg_new(struct noise_identity *identity, const uint8_t private_key[32],
+                         const struct aead_engine *engine, struct timerq *queue, const struct wg_ops *ops,
+                         void *arg);
+/* Wipes all keys, the identity too. Not from a callback. NULL is harmless. */
 void wg_free(struct wg_device *device);
 const uint8_t *wg_public_key(const struct wg_device *device);
 /* The tunnel's MTU (default 1420): packets are padded to a multiple of 16 bytes, but never beyond it. */

@@ -104,7 +104,10 @@ uint32_t policy_meaning(const struct policy_stage *stage, enum policy_arch arch,
         return SECCOMP_RET_KILL_PROCESS;
     for (size_t i = 0; i < stage->count; i++) {
         const struct policy_rule *rule = &stage->rules[i];
-        if (data->nr < 0 || policy_syscall_number(rule->syscall, arch) != data->nr)
+        int number = policy_syscall_number(rule->syscall, arch);
+        if (number < 0 && rule->otherwise[0])
+            number = policy_syscall_number(rule->otherwise, arch);
+        if (data->nr < 0 || number != data->nr)
             continue;
         bool all = true;
         for (size_t c = 0; c < rule->condition_count; c++)

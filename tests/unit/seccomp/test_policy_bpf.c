@@ -107,6 +107,22 @@ START_TEST(test_wrong_machine_and_x32)
 }
 END_TEST
 
+START_TEST(test_call_that_one_machine_lacks)
+{
+    parse_into(&policy, "[start]\n[run]\npoll or ppoll if arg1 == 1 # r\nread # r\n");
+    const struct policy_stage *run = &policy.stages[POLICY_RUN];
+    ck_assert_uint_eq(ask("poll", 0, 1), SECCOMP_RET_ALLOW);
+    ck_assert_uint_eq(ask("poll", 0, 2), SECCOMP_RET_KILL_PROCESS);
+    ck_assert_uint_eq(ask("ppoll", 0, 1), SECCOMP_RET_KILL_PROCESS);
+    compile(run, POLICY_AARCH64);
+    struct seccomp_data data = {
+        .nr = policy_syscall_number("ppoll", POLICY_AARCH64), .arch = AUDIT_ARCH_AARCH64, .args = {0, 1}};
+    ck_assert_uint_eq(answer(run, POLICY_AARCH64, &data), SECCOMP_RET_ALLOW);
+    data.args[1] = 2;
+    ck_assert_uint_eq(answer(run, POLICY_AARCH64, &data), SECCOMP_RET_KILL_PROCESS);
+}
+END_TEST
+
 /* More rules for one call than a conditional jump reaches over. */
 START_TEST(test_long_block)
 {
@@ -313,6 +329,7 @@ static Suite *suite(void)
     tcase_add_test(cases, test_first_rule_that_holds_decides);
     tcase_add_test(cases, test_int_ignores_upper_half_and_arg_does_not);
     tcase_add_test(cases, test_wrong_machine_and_x32);
+    tcase_add_test(cases, test_call_that_one_machine_lacks);
     tcase_add_test(cases, test_long_block);
     tcase_add_test(cases, test_too_long_for_the_kernel);
     tcase_add_loop_test(cases, test_random_policies, 0, 4);

@@ -167,7 +167,10 @@ struct sim *sim_new(size_t node_count)
         node->tunnel_v6 = sim_addr("fd00::1");
         node->tunnel_v6.bytes[15] = (uint8_t)(i + 1);
         memset(node->private_key, (int)i + 0x41, sizeof(node->private_key));
-        node->device = wg_new(node->private_key, aead_engine_select(NULL), &node->queue, &ops, node);
+        node->identity = wg_identity_new();
+        ck_assert_ptr_nonnull(node->identity);
+        node->device =
+            wg_new(node->identity, node->private_key, aead_engine_select(NULL), &node->queue, &ops, node);
         ck_assert_ptr_nonnull(node->device);
         memcpy(node->public_key, wg_public_key(node->device), sizeof(node->public_key));
     }
@@ -178,6 +181,9 @@ void sim_free(struct sim *sim)
 {
     for (size_t i = 0; i < sim->node_count; i++) {
         wg_free(sim->nodes[i].device);
+        ck_assert(
+            sodium_is_zero((const unsigned char *)sim->nodes[i].identity, sizeof(*sim->nodes[i].identity)));
+        wg_identity_free(sim->nodes[i].identity);
         ck_assert_uint_eq(sim->nodes[i].queue.count, 0);
         timerq_destroy(&sim->nodes[i].queue);
     }

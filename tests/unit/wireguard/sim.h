@@ -26,6 +26,7 @@ struct sim_received {
 
 struct sim_node {
     struct sim *sim;
+    struct noise_identity *identity;
     struct wg_device *device;
     struct timerq queue;
     struct netsock address; /* outside */
