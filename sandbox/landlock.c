@@ -1,11 +1,11 @@
 /* Landlock: the file system, TCP ports, other processes and abstract sockets, as far as the kernel's ABI
  * knows them.
  *
- * Everything that the ABI can forbid is forbidden, then the spec's paths are granted for reading. Descriptors
- * that were opened before, or arrive over IPC, keep working: Landlock judges the opening. Signals and
- * abstract Unix sockets are scoped to the process itself (and what it starts); the signal that tells of a
- * parent's death comes from the parent's side and still arrives, and unnamed socket pairs are no abstract
- * sockets, so the IPC links are not affected.
+ * Everything that the ABI can forbid is forbidden, then the spec's paths are granted for reading, or for
+ * writing. Descriptors that were opened before, or arrive over IPC, keep working: Landlock judges the
+ * opening. Signals and abstract Unix sockets are scoped to the process itself (and what it starts); the
+ * signal that tells of a parent's death comes from the parent's side and still arrives, and unnamed socket
+ * pairs are no abstract sockets, so the IPC links are not affected.
  *
  * Rights by ABI: 1 files; 2 moving between folders (REFER); 3 truncate; 4 TCP bind and connect; 5 ioctl on
  * devices; 6 scopes. The structure and numbers are spelt out here: the kernel's interface is stable, and the
@@ -25,8 +25,11 @@ enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
 
 enum {
     FS_EXECUTE = 1 << 0,
+    FS_WRITE_FILE = 1 << 1,
     FS_READ_FILE = 1 << 2,
     FS_READ_DIR = 1 << 3,
+    FS_REMOVE_FILE = 1 << 5,
+    FS_MAKE_REG = 1 << 8,
     FS_RIGHTS_1 = (1 << 13) - 1, /* execute, read, write, list, remove and make of every kind */
     FS_REFER = 1 << 13,
     FS_TRUNCATE = 1 << 14,
@@ -87,11 +90,17 @@ static int path_grant(int ruleset, const struct sandbox_path *path, uint64_t mor
     return err;
 }
 
-static int paths_grant(int ruleset, const struct sandbox_path *paths)
+static int paths_grant(int ruleset, const struct ruleset_attr *handled, const struct sandbox_spec *spec)
 {
+    const struct sandbox_path *paths = spec->read_only;
     int err = NX_OK;
     for (size_t i = 0; paths && paths[i].path && !err; i++)
         err = path_grant(ruleset, &paths[i], 0);
+    paths = spec->read_write;
+    for (size_t i = 0; paths && paths[i].path && !err; i++)
+        err = path_grant(ruleset, &paths[i],
+                         (FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE) &
+                             handled->handled_access_fs);
 #ifdef NEXD_SANITIZE /* reports read debug information from anywhere; Clang's start a program for it */
     const struct sandbox_path everything = {"/", false};
     err = err ? err : path_grant(ruleset, &everything, FS_EXECUTE);
@@ -109,7 +118,7 @@ int layer_landlock(const struct sandbox_spec *spec)
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
     if (ruleset < 0)
         return NX_ESYS;
-    int err = paths_grant(ruleset, spec->read_only);
+    int err = paths_grant(ruleset, &attr, spec);
     if (!err && syscall(SYS_landlock_restrict_self, ruleset, 0))
         err = NX_ESYS;
     int saved = errno;

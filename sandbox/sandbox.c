@@ -32,7 +32,7 @@ int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode)
 #ifndef NEXD_SANITIZE /* its reports need to be traceable */
     missing |= layer_result(spec, mode, "non-dumpable", layer_not_dumpable());
 #endif
-    if (!spec->may_fork)
+    if (!spec->may_fork && !spec->stands_alone)
         missing |= layer_result(spec, mode, "parent-death signal", layer_parent_death());
     missing |= layer_result(spec, mode, "RLIMIT_CORE", layer_no_core());
     missing |=

@@ -37,8 +37,11 @@ struct sandbox_spec {
     uint64_t keep_capabilities; /* bits of 1 << CAP_…: what a supervisor needs to start its children as
                                    other users */
     bool no_tcp;                /* Landlock: no TCP bind and connect either, where the kernel can (ABI 4) */
+    bool stands_alone;          /* started by an operator, not by a supervisor: no PR_SET_PDEATHSIG */
     const struct sandbox_path
         *read_only; /* Landlock: files that may be read; ends with {NULL}. NULL = none at all */
+    const struct sandbox_path
+        *read_write; /* Landlock: folders in which regular files may be made, written, renamed and removed */
 };
 
 /* Both are called once, while the process has a single thread, after log_init().
