@@ -6,6 +6,7 @@
 #include "common/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,6 +94,26 @@ int control_socket_open(const char *path, bool make_folder, struct control_socke
     if (!err)
         err = path_clear(&address, error);
     return err ? err : socket_bind(&address, out, error);
+}
+
+int control_socket_share(const struct control_socket *socket, gid_t group, char *error)
+{
+    char why[CONTROL_SOCKET_ERROR_MAX / 2], through[32];
+    struct stat status;
+    /* By a descriptor, so that the file whose rights are changed is the one that was looked at. */
+    int fd = open(socket->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    bool ours = fd >= 0 && fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) &&
+                status.st_dev == socket->device && status.st_ino == socket->inode;
+    snprintf(through, sizeof through, "/proc/self/fd/%d", fd);
+    int err = NX_OK;
+    if (!ours || fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH) || fchmodat(AT_FDCWD, through, 0660, 0)) {
+        snprintf(why, sizeof why, "it cannot be given to group %u: %s", (unsigned)group,
+                 fd >= 0 && !ours ? "somebody else replaced it" : strerror(errno));
+        err = fail(error, socket->path, why, NX_ESYS);
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
 }
 
 void control_socket_close(struct control_socket *socket)

@@ -22,6 +22,10 @@ struct control_socket {
  * missing. On error returns NX_ERANGE (path too long), NX_EEXIST (in use, or no socket) or NX_ESYS, and
  * `error` (CONTROL_SOCKET_ERROR_MAX bytes) holds one line that names the path. */
 int control_socket_open(const char *path, bool make_folder, struct control_socket *out, char *error);
+/* Lets the members of a group connect too: its file gets that group and mode 0660. NX_ESYS, with the line for
+ * the operator in `error`: nobody but the owner may. Takes CAP_CHOWN where the process is not in that group.
+ */
+int control_socket_share(const struct control_socket *socket, gid_t group, char *error);
 /* Closes, and removes the file if it is still the one that we made. */
 void control_socket_close(struct control_socket *socket);
 

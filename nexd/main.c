@@ -11,6 +11,7 @@
 #include "seccomp/nexd.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -77,6 +78,11 @@ static int control_open(const struct options *options, struct control_socket *ou
         log_warn("%s: running without (--unix-socket PATH names another, \"none\" says that none is wanted)",
                  error);
         return NX_OK;
+    }
+    if (!err && options->unix_socket_group >= 0) {
+        err = control_socket_share(out, (gid_t)options->unix_socket_group, error);
+        if (err)
+            control_socket_close(out);
     }
     if (err)
         log_error("%s", error);
@@ -149,6 +155,8 @@ static int proxy(const struct options *options)
     struct identities identities;
     const char *shared = identities_find((uid_t)options->child_uids, &identities);
     sandbox.keep_capabilities = identities_capabilities(&identities);
+    if (options->unix_socket_group >= 0) /* of use until the [run] filter takes chown away */
+        sandbox.keep_capabilities |= UINT64_C(1) << CAP_CHOWN;
     (void)sandbox_start(&sandbox, options->sandbox);
     if (shared && shared[0])
         log_warn("the children run as root, without capabilities, and not as users of their own: %s", shared);

@@ -221,6 +221,7 @@ int options_parse(int argc, char **argv, char **envp, struct options *out, char 
 {
     struct options_reader reader = {
         .draft.options = {.listen_port = -1,
+                          .unix_socket_group = -1,
                           .log_level = LOG_LEVEL_INFO,
                           .sandbox = SANDBOX_STRICT,
                           .child_uids = IDENTITY_FIRST_DEFAULT},

@@ -37,6 +37,7 @@ struct options {
     char unix_socket[OPTIONS_SOCKET_MAX];
     char state_dir[PATH_MAX];
     char report_version[OPTIONS_VERSION_MAX]; /* "" = our own */
+    int64_t unix_socket_group;                /* -1 = its owner only */
     bool unix_socket_given, state_dir_given;  /* by flag or environment, not by default */
     int64_t listen_port;                      /* -1 = as the configuration says, 0 = any, else the port */
     enum log_level log_level;

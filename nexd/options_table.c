@@ -3,6 +3,7 @@
 
 #include "common/array.h"
 #include "common/err.h"
+#include "nexd/group.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,14 @@ static int read_state_dir(const struct flag_value *value)
     return flag_read_path(value);
 }
 
+static int read_group(const struct flag_value *value)
+{
+    int err = group_find("/etc/group", value->text, flag_target(value));
+    return err == NX_OK
+               ? NX_OK
+               : flag_fail(value, err == NX_ENOENT ? "there is no such group" : "/etc/group cannot be read");
+}
+
 /* It goes to terminals and into comparisons. */
 static int read_report_version(const struct flag_value *value)
 {
@@ -112,6 +121,15 @@ const struct flag options_flags[] = {
      .example = "/run/nexd.sock",
      .help = "Control socket (root: /var/run/nexd.sock, others:\n$HOME/.nexodus/nexd.sock); must stand "
              "before the command"},
+    {.name = "unix-socket-group",
+     .environment = "NEXD_UNIX_SOCKET_GROUP",
+     .read = read_group,
+     .offset = TARGET(unix_socket_group),
+     .argument = "GROUP",
+     .example = "nexd",
+     .help =
+         "Group whose members may use the control socket too: a name\nof /etc/group or a number (nobody but "
+         "the owner may)"},
     {.name = "state-dir",
      .environment = "NEXD_STATE_DIR",
      .read = read_state_dir,

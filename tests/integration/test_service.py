@@ -1,6 +1,10 @@
 """nexd as a service among others: what it logs and where, who may operate it, its configuration file."""
 import json
 import re
+import subprocess
+
+from lab.node import program
+from lab.process import GID, UID, unprivileged
 
 JOURNAL = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec "$@"'
 
@@ -36,3 +40,51 @@ def test_given_a_journal_that_standard_error_is_not_when_started_then_lines_are_
     node = scene.node(environment={"JOURNAL_STREAM": "8:1234567"})
     node.start()
     assert not any(line.startswith("<") for line in lines_of(node))
+
+
+# -- Who may operate it --
+
+def asks(node, uid, gid):
+    """`nexctl nexd status` as that user."""
+    command = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", program("nexctl", node.folder.parent), "nexd",
+               "--unix-socket", node.folder / "nexd.sock", "status"]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_given_a_group_for_the_control_socket_when_others_ask_then_its_members_are_served_and_nobody_else(scene):
+    node = scene.node()
+    node.flags = ["--unix-socket-group", GID]
+    node.start()
+    node.folder.chmod(0o711)
+    assert (node.folder / "nexd.sock").stat().st_mode & 0o7777 == 0o660
+    assert asks(node, UID + 1, GID).stdout == "Status: Running\n"
+    assert asks(node, UID + 1, GID + 1).returncode == 1
+
+
+def test_given_no_group_when_others_ask_then_only_the_owner_is_served(scene):
+    node = scene.node()
+    node.start()
+    node.folder.chmod(0o711)
+    assert asks(node, UID, GID + 1).stdout == "Status: Running\n"
+    assert asks(node, UID + 1, GID).returncode == 1
+
+
+def test_given_a_group_that_we_are_not_in_when_started_then_it_ends_and_says_so(scene):
+    node = scene.node()
+    node.flags = ["--unix-socket-group", GID + 1]
+    node.launch()
+    assert node.process.wait(10) == 1
+    assert f"it cannot be given to group {GID + 1}: Operation not permitted" in node.process.text()
+    assert not (node.folder / "nexd.sock").exists()
+
+
+def test_given_a_change_when_it_is_made_then_the_log_names_its_author(scene):
+    node = scene.node()
+    node.start()
+    command = [program("nexctl", node.folder.parent), "nexd", "--unix-socket", node.folder / "nexd.sock"]
+    for words, change in ((["proxy", "add", "--egress", "tcp:08000:[h]:1"], "add egress rule tcp:8000:h:1"),
+                          (["proxy", "remove", "--egress", "tcp:8000:h:1"], "remove egress rule tcp:8000:h:1"),
+                          (["set", "debug", "on"], "set the log level to debug"), (["drain"], "drain")):
+        client = subprocess.Popen(list(map(str, unprivileged(command + words))), stdout=subprocess.DEVNULL)
+        assert client.wait(10) == 0
+        node.process.wait_line(rf"control socket: uid {UID}, gid {GID}, pid {client.pid} asks: {re.escape(change)}")

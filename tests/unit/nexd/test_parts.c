@@ -241,6 +241,30 @@ START_TEST(the_control_socket_is_private_and_goes_away)
 }
 END_TEST
 
+START_TEST(a_shared_control_socket_has_the_group_and_no_other)
+{
+    struct control_socket control;
+    struct stat status;
+    char error[CONTROL_SOCKET_ERROR_MAX];
+    ck_assert_int_eq(control_socket_open(path, false, &control, error), NX_OK);
+    ck_assert_int_eq(control_socket_share(&control, getgid(), error), NX_OK);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 07777, 0660);
+    ck_assert_uint_eq(status.st_gid, getgid());
+    /* A file that somebody put in its place keeps its rights. */
+    ck_assert_int_eq(unlink(path), 0);
+    int other = open(path, O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_ge(other, 0);
+    close(other);
+    ck_assert_int_eq(control_socket_share(&control, getgid(), error), NX_ESYS);
+    ck_assert_ptr_nonnull(strstr(error, "somebody else replaced it"));
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 07777, 0600);
+    unlink(path);
+    control_socket_close(&control);
+}
+END_TEST
+
 START_TEST(a_stale_control_socket_is_replaced_a_live_one_is_not)
 {
     struct control_socket first, second;
@@ -364,6 +388,7 @@ int main(void)
     TCase *files = tcase_create("files");
     tcase_add_checked_fixture(files, folder_make, folder_remove);
     tcase_add_test(files, the_control_socket_is_private_and_goes_away);
+    tcase_add_test(files, a_shared_control_socket_has_the_group_and_no_other);
     tcase_add_test(files, a_stale_control_socket_is_replaced_a_live_one_is_not);
     tcase_add_test(files, other_files_are_left_alone);
     tcase_add_test(files, paths_that_cannot_be);

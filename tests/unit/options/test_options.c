@@ -62,6 +62,24 @@ START_TEST(proxy_with_rules)
 }
 END_TEST
 
+START_TEST(a_group_is_a_name_or_a_number)
+{
+    parse_ok("--wireguard-config w proxy");
+    ck_assert_int_eq(options.unix_socket_group, -1);
+    parse_ok("--wireguard-config w proxy --unix-socket-group 64987");
+    ck_assert_int_eq(options.unix_socket_group, 64987);
+    parse_ok("--wireguard-config w proxy --unix-socket-group root");
+    ck_assert_int_eq(options.unix_socket_group, 0);
+    ck_assert_int_eq(parse("--wireguard-config w proxy --unix-socket-group no-such", no_environment),
+                     NX_EINVAL);
+    ck_assert_str_eq(error, "--unix-socket-group \"no-such\": there is no such group; example: "
+                            "--unix-socket-group nexd");
+    ck_assert_int_eq(parse("--wireguard-config w proxy --unix-socket-group 4294967295", no_environment),
+                     NX_EINVAL);
+    ck_assert_int_eq(parse("--wireguard-config w proxy --unix-socket-group -1", no_environment), NX_EINVAL);
+}
+END_TEST
+
 START_TEST(global_flags_stand_on_both_sides)
 {
     parse_ok(
@@ -292,6 +310,7 @@ END_TEST
 static void fill(TCase *tcase)
 {
     tcase_add_test(tcase, proxy_with_rules);
+    tcase_add_test(tcase, a_group_is_a_name_or_a_number);
     tcase_add_test(tcase, global_flags_stand_on_both_sides);
     tcase_add_test(tcase, rules_with_one_listener_and_other_destinations);
     tcase_add_loop_test(tcase, help_and_version, 0, sizeof(asked) / sizeof(asked[0]));
