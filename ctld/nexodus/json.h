@@ -104,6 +104,11 @@ int json_get_array_optional(const struct json_value *object, const char *name, c
 int json_as_string(const struct json_value *value, size_t max, const char **out, char *error);
 /* NX_EINVAL with a message unless `value` is an object. */
 int json_require_object(const struct json_value *value, char *error);
+/* For logs: the first `size` - 1 bytes of a string, or "" for anything else, with every character that is not
+ * harmless to show replaced by '?'. Returns `out`. */
+char *json_copy_printable(const struct json_value *value, char *out, size_t size);
+/* The same for text from elsewhere. */
+char *json_text_printable(const char *text, size_t length, char *out, size_t size);
 
 /* Writes "PATH: what" for this value, or "PATH.name: what" for its member `name` (may be NULL), cut to
  * JSON_ERROR_MAX and made printable. Returns NX_EINVAL. */

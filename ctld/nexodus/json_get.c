@@ -204,3 +204,25 @@ int json_get_array_optional(const struct json_value *object, const char *name, c
     *out = member;
     return NX_OK;
 }
+
+char *json_text_printable(const char *text, size_t length, char *out, size_t size)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < length;) {
+        const size_t harmless = text_printable(text + i, length - i), step = harmless ? harmless : 1;
+        if (written + step >= size)
+            break;
+        memcpy(out + written, harmless ? text + i : "?", step);
+        written += step;
+        i += step;
+    }
+    out[written] = '\0';
+    return out;
+}
+
+char *json_copy_printable(const struct json_value *value, char *out, size_t size)
+{
+    size_t length = 0;
+    const char *const text = json_text(value, &length);
+    return json_text_printable(text, length, out, size);
+}
