@@ -167,6 +167,8 @@ int api_device_decode(const struct json_value *value, enum api_device_whose whos
     if (!err && whose == API_DEVICE_OWN)
         err =
             json_get_string_optional(value, "bearer_token", API_SEALED_TOKEN_MAX, &out->sealed_token, error);
+    if (err)
+        memset(out, 0, sizeof *out);
     return err;
 }
 

@@ -558,10 +558,9 @@ START_TEST(error_bodies)
         ck_assert_str_eq(out.field, cases[i].field);
         ck_assert_str_eq(out.id, cases[i].id);
     }
-    api_error_decode(
-        reader,
-        "{\"error\":\"internal server error\",\"trace_id\":\"ae4e\",\"reason\":\"r\",\"resource\":\"vpc\"}",
-        79, &out);
+    static const char all[] =
+        "{\"error\":\"internal server error\",\"trace_id\":\"ae4e\",\"reason\":\"r\",\"resource\":\"vpc\"}";
+    api_error_decode(reader, all, sizeof all - 1, &out);
     ck_assert_str_eq(out.trace_id, "ae4e");
     ck_assert_str_eq(out.reason, "r");
     ck_assert_str_eq(out.resource, "vpc");
