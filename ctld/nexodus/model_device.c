@@ -9,7 +9,7 @@
 static int prefixes_get(const struct json_value *object, const char *name, const char **item, size_t max,
                         size_t *count, size_t *left_out, char *error)
 {
-    const struct json_value *list;
+    const struct json_value *list = NULL;
     int err = json_get_array_optional(object, name, &list, error);
     if (!err && json_count(list) > API_LIST_MAX)
         err = json_fail(list, NULL, "too long", error);
@@ -48,7 +48,7 @@ static int tunnel_ip_read(const struct json_value *value, enum netaddr_family fa
 static int tunnel_ips_get(const struct json_value *object, const char *name, enum netaddr_family family,
                           struct api_tunnel_ip *item, size_t *count, size_t *left_out, char *error)
 {
-    const struct json_value *list;
+    const struct json_value *list = NULL;
     int err = json_get_array_optional(object, name, &list, error);
     if (!err && json_count(list) > API_LIST_MAX)
         err = json_fail(list, NULL, "too long", error);
@@ -66,7 +66,7 @@ static int tunnel_ips_get(const struct json_value *object, const char *name, enu
 
 static int endpoints_get(const struct json_value *object, struct api_device *out, char *error)
 {
-    const struct json_value *list;
+    const struct json_value *list = NULL;
     int err = json_get_array_optional(object, "endpoints", &list, error);
     if (!err && json_count(list) > API_LIST_MAX)
         err = json_fail(list, NULL, "too long", error);
