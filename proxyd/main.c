@@ -7,8 +7,10 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "ipc/metrics.h"
 #include "proxyd/connector.h"
 #include "proxyd/listener.h"
+#include "proxyd/metrics_bind.h"
 #include "proxyd/query.h"
 #include "proxyd/rule_stats.h"
 #include "proxyd/tunnel_socket.h"
@@ -184,6 +186,9 @@ static void on_parent_message(struct proxyd *proxyd, struct ipc_message *message
         listeners_drain(proxyd->listeners);
         outbox_send_result(&proxyd->parent, request, &failure);
         break;
+    case IPC_MSG_METRICS_BIND:
+        metrics_bind(&proxyd->parent, request, &message->body.metrics_bind.address);
+        break;
     case IPC_MSG_TUNNEL_BIND:
         on_tunnel_bind(proxyd, request, &message->body.tunnel_bind);
         break;
@@ -236,6 +241,20 @@ static void on_mesh_name(struct proxyd *proxyd, const struct ipc_mesh_name *mess
         log_warn("the mesh device \"%s\" is not known by its name: %s", message->name, nx_strerror(err));
 }
 
+static void on_metrics_query(struct proxyd *proxyd, uint32_t request)
+{
+    const struct ipc_metric numbers[] = {
+        {METRIC_QUEUE_TO_TUNNELD, proxyd->tunneld.count},
+        {METRIC_QUEUE_TO_PARENT, proxyd->parent.count},
+        {METRIC_QUEUE_TO_CTLD, proxyd->ctld.count},
+        {METRIC_LISTENERS, listeners_count(proxyd->listeners)},
+        {METRIC_CLIENTS_RESOLVING, listeners_waiting(proxyd->listeners)},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+        outbox_send(&proxyd->ctld, IPC_MSG_METRIC, request, &numbers[i], sizeof(numbers[i]), -1);
+    outbox_send_ok(&proxyd->ctld, request);
+}
+
 static void on_ctld_message(struct proxyd *proxyd, const struct ipc_message *message)
 {
     switch (message->header.type) {
@@ -251,6 +270,9 @@ static void on_ctld_message(struct proxyd *proxyd, const struct ipc_message *mes
         break;
     case IPC_MSG_RULE_STATS_QUERY:
         rule_stats_answer(&proxyd->rules, &proxyd->ctld, message->header.request);
+        break;
+    case IPC_MSG_METRICS_QUERY:
+        on_metrics_query(proxyd, message->header.request);
         break;
     default:
         break;

@@ -158,6 +158,9 @@ void control_ctld_message(struct child *child, struct ipc_link *link, struct ipc
     case IPC_MSG_RULE_STATS_QUERY:
         report_rule_stats(message->header.request);
         return;
+    case IPC_MSG_METRICS_QUERY:
+        report_metrics(message->header.request);
+        return;
     case IPC_MSG_PING:
         report_ping(message->header.request, &body->ping);
         return;

@@ -15,7 +15,7 @@ struct item {
 };
 
 static STAILQ_HEAD(, item) items = STAILQ_HEAD_INITIALIZER(items);
-static size_t bytes;
+static size_t bytes, count;
 
 int outbox_put(enum ipc_type type, uint32_t request, const void *body, size_t size)
 {
@@ -27,6 +27,7 @@ int outbox_put(enum ipc_type type, uint32_t request, const void *body, size_t si
     item->size = size;
     memcpy(item->body, body, size);
     bytes += size;
+    count++;
     STAILQ_INSERT_TAIL(&items, item, next);
     return NX_OK;
 }
@@ -36,6 +37,7 @@ static void first_drop(void)
     struct item *item = STAILQ_FIRST(&items);
     STAILQ_REMOVE_HEAD(&items, next);
     bytes -= item->size;
+    count--;
     free(item);
 }
 
@@ -59,4 +61,9 @@ void outbox_forget(void)
 bool outbox_empty(void)
 {
     return STAILQ_EMPTY(&items);
+}
+
+size_t outbox_count(void)
+{
+    return count;
 }

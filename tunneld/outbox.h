@@ -18,5 +18,7 @@ bool outbox_pump(struct ipc_link *link);
 /* ctld is gone. */
 void outbox_forget(void);
 bool outbox_empty(void);
+/* Messages that are kept. */
+size_t outbox_count(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include "tunneld/flow/rule_stats.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
+#include "tunneld/metrics.h"
 #include "tunneld/netstack/ping.h"
 #include "tunneld/outbox.h"
 #include "tunneld/tunnel.h"
@@ -160,6 +161,22 @@ void report_rule_stats(uint32_t request)
     tcp_flow_each(tcp_live, NULL);
     udp_flow_each(udp_live, NULL);
     rule_stats_each(stats_take, &series);
+    series_end(request, series.full ? IPC_LIMIT : IPC_OK, "");
+}
+
+/* -- Metrics -- */
+
+static void metric_take(void *arg, uint16_t metric, uint64_t value)
+{
+    struct series *series = arg;
+    const struct ipc_metric body = {.metric = metric, .value = value};
+    series->full |= outbox_put(IPC_MSG_METRIC, series->request, &body, sizeof body) != NX_OK;
+}
+
+void report_metrics(uint32_t request)
+{
+    struct series series = {.request = request};
+    metrics_each(metric_take, &series);
     series_end(request, series.full ? IPC_LIMIT : IPC_OK, "");
 }
 

@@ -11,6 +11,7 @@ void report_setup(struct child **child);
 void report_peers(uint32_t request);
 void report_flows(uint32_t request, const struct ipc_flows_query *query);
 void report_rule_stats(uint32_t request);
+void report_metrics(uint32_t request);
 void report_ping(uint32_t request, const struct ipc_ping *ping);
 /* Once a turn, and when ctld's link has room: sends some of what waits. True if more could go at once. */
 bool report_turn(void);
