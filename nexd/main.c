@@ -118,6 +118,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf, const s
                                    .rule_count = options->rule_count,
                                    .wgconf = conf,
                                    .control = &control,
+                                   .metrics_listen = &options->metrics_listen,
                                    .report_version = options->report_version,
                                    .notify = &notify,
                                    .sandbox_mode = options->sandbox,

@@ -36,6 +36,7 @@ struct options {
      * without a usable HOME. */
     char unix_socket[OPTIONS_SOCKET_MAX];
     char state_dir[PATH_MAX];
+    struct netsock metrics_listen;            /* family NETADDR_NONE: nobody reads metrics */
     char report_version[OPTIONS_VERSION_MAX]; /* "" = our own */
     int64_t unix_socket_group;                /* -1 = its owner only */
     bool unix_socket_given, state_dir_given;  /* by flag or environment, not by default */

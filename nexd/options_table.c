@@ -63,6 +63,12 @@ static int read_state_dir(const struct flag_value *value)
     return flag_read_path(value);
 }
 
+static int read_address(const struct flag_value *value)
+{
+    int err = netsock_parse(value->text, flag_target(value));
+    return err == NX_OK ? NX_OK : flag_fail(value, "must be an address and a port, IPv6 in brackets");
+}
+
 static int read_group(const struct flag_value *value)
 {
     int err = group_find("/etc/group", value->text, flag_target(value));
@@ -138,6 +144,13 @@ const struct flag options_flags[] = {
      .argument = "DIR",
      .example = "/var/lib/nexd",
      .help = "Folder for what must survive a restart (root:\n/var/lib/nexd, others: $HOME/.nexodus)"},
+    {.name = "metrics-listen",
+     .environment = "NEXD_METRICS_LISTEN",
+     .read = read_address,
+     .offset = TARGET(metrics_listen),
+     .argument = "ADDRESS:PORT",
+     .example = "127.0.0.1:9586",
+     .help = "Serve Prometheus metrics, /healthz and /readyz over HTTP\nat this address of the host"},
     {.name = "report-version",
      .environment = "NEXD_REPORT_VERSION",
      .read = read_report_version,

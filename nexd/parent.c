@@ -290,6 +290,7 @@ static int parent_open(struct parent *parent, const struct parent_config *config
 {
     *parent = (struct parent){.config = config};
     kept_init(&parent->kept);
+    metrics_open(parent);
     supervisor_init(&parent->supervisor);
     int err = children_find(parent);
     if (err)
@@ -320,6 +321,7 @@ static void parent_close(struct parent *parent)
     readiness_free(&parent->readiness);
     rulebook_free(&parent->rules);
     kept_free(&parent->kept);
+    metrics_close(parent);
 }
 
 static void signals_unblock(void)

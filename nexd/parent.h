@@ -11,6 +11,7 @@
 #include "nexd/drain.h"
 #include "nexd/identity.h"
 #include "nexd/kept.h"
+#include "nexd/metrics.h"
 #include "nexd/notify.h"
 #include "nexd/readiness.h"
 #include "nexd/rule_change.h"
@@ -35,6 +36,7 @@ enum parent_request {
     PARENT_REQUEST_BIND = 0x01000000,
     PARENT_REQUEST_PEERS,
     PARENT_REQUEST_DRAIN,
+    PARENT_REQUEST_METRICS,
 };
 
 /* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run().
@@ -47,6 +49,7 @@ struct parent_config {
     struct wgconf *wgconf;     /* its secrets already moved into `vault` */
     struct vault *vault;
     const struct control_socket *control; /* fd -1 = none */
+    const struct netsock *metrics_listen; /* NULL or family NETADDR_NONE: nobody reads metrics */
     const char *report_version;           /* for Version on the control socket; NULL or "" = our own */
     const struct notify *notify;
     enum sandbox_mode sandbox_mode;
@@ -78,6 +81,7 @@ struct parent {
     struct rulebook rules;
     struct rule_change rule_change;
     struct drain drain;
+    struct metrics_listener metrics;
     bool draining;
     uint64_t stop_ns; /* of the first stop signal, 0 = none yet */
 };

@@ -1,8 +1,8 @@
 /* What each child needs to know, sent as a whole each time a process of it comes up.
  *
- * proxyd:  that it is to drain, if it is; the kept sockets, then TUNNEL_BIND unless the tunnel's sockets are
- * kept too, then the rules. tunneld: key, addresses, the tunnel's sockets, preshared keys, rules. ctld: the
- * device's public side, rules, peers of the configuration, the control socket.
+ * proxyd:  that it is to drain, if it is; the listener of metrics; the kept sockets, then TUNNEL_BIND unless
+ * the tunnel's sockets are kept too, then the rules. tunneld: key, addresses, the tunnel's sockets, preshared
+ * keys, rules. ctld: the device's public side, rules, peers of the configuration, the control socket.
  *
  * Only tunneld is ever sent a secret. A link's queue has room for all of it (provision_messages_max), so that
  * nothing here waits; a send that fails nevertheless means that the process is gone or stuck, and it is given
@@ -65,6 +65,7 @@ static void send_proxyd(struct parent_child *child, int *err)
 {
     const struct kept *kept = &child->parent->kept;
     drain_provision(child, err);
+    metrics_provision(child, err);
     for (size_t i = 0; i < kept->count; i++) {
         const struct kept_socket *socket = &kept->sockets[i];
         const struct ipc_listener_keep listener = {.port = socket->port, .fd = socket->fd};
@@ -128,6 +129,7 @@ static void send_ctld(struct parent_child *child, int *err)
     device.addresses.count = addresses_fill(conf, device.addresses.item);
     send_one(child, err, IPC_MSG_DEVICE, 0, &device);
     drain_provision(child, err);
+    metrics_provision(child, err);
     send_rules(child, err);
     for (size_t i = 0; i < conf->peer_count; i++)
         send_static_peer(child, err, &conf->peers[i]);

@@ -43,6 +43,9 @@ static void result(struct parent_child *child, uint32_t request, const struct ip
             readiness_peers(&parent->readiness);
         else
             log_error("peers of the configuration: %s", message->text);
+    } else if (request == PARENT_REQUEST_METRICS && child->role == IPC_PROXYD && !ok) {
+        log_error("%s", message->text);
+        parent_fail(parent);
     } else if (request == PARENT_REQUEST_DRAIN && child->role == IPC_PROXYD) {
         drain_result(parent);
     } else if (request != 0) {
@@ -160,6 +163,12 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         break;
     case IPC_MSG_RULE_REQUEST:
         rule_request(child, message->header.request, &body->rule_request);
+        break;
+    case IPC_MSG_METRICS_BOUND:
+        metrics_bound(child, message->header.request, &body->metrics_bound.fd);
+        break;
+    case IPC_MSG_METRICS_QUERY:
+        metrics_query(child, message->header.request);
         break;
     case IPC_MSG_DRAIN:
         drain_request(parent, message->header.request);

@@ -62,6 +62,24 @@ START_TEST(proxy_with_rules)
 }
 END_TEST
 
+START_TEST(metrics_need_an_address_and_a_port)
+{
+    char text[NETSOCK_TEXT_MAX];
+    parse_ok("--wireguard-config w proxy");
+    ck_assert_int_eq(options.metrics_listen.addr.family, NETADDR_NONE);
+    parse_ok("--wireguard-config w --metrics-listen [::1]:9586 proxy");
+    ck_assert_str_eq(netsock_format(&options.metrics_listen, text), "[::1]:9586");
+    static const char *const wrong[] = {":9586",     "9586",        "localhost:9586",
+                                        "127.0.0.1", "127.0.0.1:0", "::1:9586"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        char line[128];
+        snprintf(line, sizeof(line), "--wireguard-config w --metrics-listen %s proxy", wrong[i]);
+        ck_assert_int_eq(parse(line, no_environment), NX_EINVAL);
+        ck_assert_ptr_nonnull(strstr(error, "example: --metrics-listen 127.0.0.1:9586"));
+    }
+}
+END_TEST
+
 START_TEST(a_group_is_a_name_or_a_number)
 {
     parse_ok("--wireguard-config w proxy");
@@ -310,6 +328,7 @@ END_TEST
 static void fill(TCase *tcase)
 {
     tcase_add_test(tcase, proxy_with_rules);
+    tcase_add_test(tcase, metrics_need_an_address_and_a_port);
     tcase_add_test(tcase, a_group_is_a_name_or_a_number);
     tcase_add_test(tcase, global_flags_stand_on_both_sides);
     tcase_add_test(tcase, rules_with_one_listener_and_other_destinations);
