@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_parse.h>
 
 struct scanner {
     const char *at, *end;
@@ -27,19 +26,6 @@ void state_text_free(char *text)
 
 /* -- Is it JSON -- */
 
-static int deeper(void *arg)
-{
-    size_t *depth = arg;
-    return ++*depth <= STATE_DEPTH_MAX;
-}
-
-static int shallower(void *arg)
-{
-    size_t *depth = arg;
-    --*depth;
-    return 1;
-}
-
 /* yajl's own message quotes the text, which may be a secret; a line and column do not. */
 static void place_describe(const char *text, size_t offset, char *error)
 {
@@ -51,30 +37,22 @@ static void place_describe(const char *text, size_t offset, char *error)
     snprintf(error, STATE_ERROR_MAX, "line %zu, column %zu: not well-formed JSON", line, column);
 }
 
-static int json_check(const char *text, size_t length, char *error)
+static int text_check(const char *text, size_t length, char *error)
 {
-    static const yajl_callbacks callbacks = {.yajl_start_map = deeper,
-                                             .yajl_end_map = shallower,
-                                             .yajl_start_array = deeper,
-                                             .yajl_end_array = shallower};
-    size_t depth = 0;
-    yajl_handle handle = yajl_alloc(&callbacks, NULL, &depth);
-    if (!handle) {
+    struct json_check check;
+    int err = json_check_begin(&check);
+    if (!err)
+        json_check_piece(&check, text, length);
+    err = json_check_end(&check);
+    if (check.fault == JSON_CHECK_NO_MEMORY)
         snprintf(error, STATE_ERROR_MAX, "out of memory");
-        return NX_ENOMEM;
-    }
-    yajl_status status = yajl_parse(handle, (const unsigned char *)text, length);
-    if (status == yajl_status_ok)
-        status = yajl_complete_parse(handle);
-    size_t offset = yajl_get_bytes_consumed(handle);
-    yajl_free(handle);
-    if (status == yajl_status_ok)
-        return NX_OK;
-    if (status == yajl_status_client_canceled)
+    else if (check.fault == JSON_CHECK_TOO_DEEP)
         snprintf(error, STATE_ERROR_MAX, "nested deeper than %d levels", STATE_DEPTH_MAX);
-    else
-        place_describe(text, offset < length ? offset : length, error);
-    return NX_EINVAL;
+    else if (check.fault == JSON_CHECK_NO_OBJECT)
+        snprintf(error, STATE_ERROR_MAX, "not a JSON object");
+    else if (err)
+        place_describe(text, check.taken, error);
+    return err;
 }
 
 /* -- Where are the members -- */
@@ -200,7 +178,7 @@ int state_document_parse(const char *text, size_t length, struct state_document 
         snprintf(error, STATE_ERROR_MAX, "longer than %d bytes", STATE_BYTES_MAX);
         return NX_ERANGE;
     }
-    int err = json_check(text, length, error);
+    int err = text_check(text, length, error);
     if (!err)
         err = object_take(&scanner, out, error);
     if (err)
@@ -257,6 +235,19 @@ static size_t printed_bytes(const struct state_document *document)
     for (size_t i = 0; i < document->count; i++)
         bytes += sizeof "  : ,\n" + strlen(document->members[i].name) + strlen(document->members[i].value);
     return bytes;
+}
+
+void state_document_remove(struct state_document *document, const char *name)
+{
+    const struct state_member *found = member_named(document, name);
+    if (!found)
+        return;
+    size_t at = (size_t)(found - document->members);
+    state_text_free(document->members[at].name);
+    state_text_free(document->members[at].value);
+    document->count--;
+    memmove(&document->members[at], &document->members[at + 1],
+            (document->count - at) * sizeof *document->members);
 }
 
 int state_document_print(const struct state_document *document, char **text, size_t *length)

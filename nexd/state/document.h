@@ -6,11 +6,12 @@
 #ifndef NEXD_NEXD_STATE_DOCUMENT_H
 #define NEXD_NEXD_STATE_DOCUMENT_H
 
+#include "nexd/state/json_check.h"
+
 #include <stddef.h>
 
 enum {
     STATE_BYTES_MAX = 8 << 20, /* of a whole file */
-    STATE_DEPTH_MAX = 64,      /* nested objects and arrays */
     STATE_ERROR_MAX = 512,
 };
 
@@ -33,6 +34,8 @@ const char *state_document_get(const struct state_document *document, const char
 /* Sets it to `value`, which must be well-formed JSON, at its old place or at the end. NX_ENOMEM changes
  * nothing. */
 int state_document_set(struct state_document *document, const char *name, const char *value);
+/* Removes it; harmless if it is not there. */
+void state_document_remove(struct state_document *document, const char *name);
 /* As the file has it: two blanks of indentation before each member, and a newline at the end. *text is
  * terminated; the caller frees it with state_text_free(). NX_ENOMEM, NX_ERANGE (longer than
  * STATE_BYTES_MAX). */
