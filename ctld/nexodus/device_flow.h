@@ -14,10 +14,12 @@ enum device_flow_step {
     DEVICE_FLOW_GRANTED, /* the tokens came */
     DEVICE_FLOW_DENIED,  /* the user said no */
     DEVICE_FLOW_EXPIRED, /* nobody answered in time: a new code is needed */
+    DEVICE_FLOW_FAILED,  /* the provider does not take such requests from this client */
 };
 struct device_flow {
     uint64_t next_ns, deadline_ns;
     uint64_t interval_ns;
+    unsigned unanswered; /* polls in a row */
     enum device_flow_step state;
 };
 

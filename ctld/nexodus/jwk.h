@@ -18,8 +18,8 @@ struct jwk_set;
 int jwk_set_decode(const struct json_value *value, struct jwk_set **out, char *error);
 void jwk_set_free(struct jwk_set *set);
 size_t jwk_set_count(const struct jwk_set *set);
-/* The key of this id and algorithm; without an id (NULL) the only one for the algorithm. Borrowed; NULL =
- * none, or several without an id. */
+/* The first key of this id and algorithm; without an id (NULL) the only one for the algorithm. Borrowed; NULL
+ * = none, or several without an id. */
 EVP_PKEY *jwk_set_find(const struct jwk_set *set, const char *id, enum jwk_algorithm algorithm);
 
 #endif
