@@ -5,6 +5,7 @@
 #include "common/array.h"
 #include "common/err.h"
 #include "common/text.h"
+#include "ctld/rule_stats.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -153,20 +154,7 @@ static void stats_add(struct stats *stats, const struct ipc_rule_stats *from)
         grown[stats->count++] = *from;
         return;
     }
-    to->flows += from->flows;
-    to->live += from->live;
-    to->to_mesh_bytes += from->to_mesh_bytes;
-    to->to_host_bytes += from->to_host_bytes;
-    to->refused += from->refused;
-    to->timed_out += from->timed_out;
-    to->unreachable += from->unreachable;
-    to->limited += from->limited;
-    to->reset += from->reset;
-    to->failed += from->failed;
-    if (from->last_error_unix_s >= to->last_error_unix_s && from->last_error_unix_s) {
-        to->last_error_unix_s = from->last_error_unix_s;
-        memcpy(to->last_error, from->last_error, sizeof to->last_error);
-    }
+    rule_stats_sum(to, from);
 }
 
 static const struct ipc_rule_stats *stats_of(const struct stats *all, uint32_t rule_id)

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "ctld/control_methods.h"
 #include "ctld/device.h"
+#include "ctld/metrics/pages.h"
 #include "ctld/peers.h"
 #include "ctld/static_peers.h"
 #include "seccomp/ctld.h"
@@ -28,6 +29,8 @@ struct ctld {
     struct static_peers *static_peers;
     struct control_server *server;
     struct control_methods methods;
+    struct scrape_server *scrapes;
+    struct pages pages;
     uint32_t peers_request; /* STATIC_DONE that waits for its answer */
 };
 
@@ -93,7 +96,10 @@ static void settle(struct ctld *ctld)
     peers_run(ctld->peers, now);
     peers_pump(ctld->peers, now);
     connectivity_pump(ctld->methods.connectivity);
+    gather_run(ctld->pages.gather, now);
     uint64_t next = peers_next_ns(ctld->peers), other = static_peers_next_ns(ctld->static_peers);
+    next = other < next ? other : next;
+    other = gather_next_ns(ctld->pages.gather);
     next = other < next ? other : next;
     if (next == UINT64_MAX) {
         event_del(ctld->timer);
@@ -126,6 +132,23 @@ static void on_cancel(void *arg, struct control_call *call)
 
 static const struct control_handler control_handler = {.call = on_call, .cancel = on_cancel};
 
+/* Those who read metrics can make gathering want the timer. */
+static void on_scrape(void *arg, struct scrape_call *call, const char *path)
+{
+    struct ctld *ctld = arg;
+    pages_handler.get(&ctld->pages, call, path);
+    settle(ctld);
+}
+
+static void on_scrape_cancel(void *arg, struct scrape_call *call)
+{
+    struct ctld *ctld = arg;
+    pages_handler.cancel(&ctld->pages, call);
+}
+
+static const struct scrape_handler scrape_handler = {.get = on_scrape, .cancel = on_scrape_cancel};
+static const struct gather_ops gather_ops = {.send = control_send};
+
 static int setup(struct child *child, void *arg)
 {
     struct ctld *ctld = arg;
@@ -140,7 +163,13 @@ static int setup(struct child *child, void *arg)
                                              .connectivity = connectivity_new(&connectivity_ops, ctld),
                                              .ops = &methods_ops,
                                              .arg = ctld};
-    if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server && ctld->methods.connectivity)
+    ctld->scrapes = scrape_server_new(base, &scrape_limits_default, &scrape_handler, ctld);
+    ctld->pages = (struct pages){.gather = ctld->peers ? gather_new(ctld->peers, &gather_ops, ctld) : NULL,
+                                 .device = &ctld->device,
+                                 .peers = ctld->peers,
+                                 .now_ns = clock_now_ns};
+    if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server && ctld->methods.connectivity &&
+        ctld->scrapes && ctld->pages.gather)
         return NX_OK;
     log_error("set-up: out of memory");
     return NX_ENOMEM;
@@ -151,6 +180,8 @@ static void teardown(struct child *child, void *arg)
     (void)child;
     struct ctld *ctld = arg;
     control_server_free(ctld->server);
+    scrape_server_free(ctld->scrapes);
+    gather_free(ctld->pages.gather);
     connectivity_free(ctld->methods.connectivity);
     static_peers_free(ctld->static_peers);
     peers_free(ctld->peers);
@@ -206,6 +237,10 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     case IPC_MSG_DRAIN:
         ctld->device.draining = true;
         break;
+    case IPC_MSG_METRICS_SOCKET:
+        if (scrape_server_listen(ctld->scrapes, fd_release(&body->metrics_socket.fd)))
+            log_error("metrics are not served: out of memory");
+        break;
     case IPC_MSG_CONTROL_SOCKET:
         control_listen(ctld, fd_release(&body->control_socket.fd));
         break;
@@ -222,6 +257,8 @@ static void on_message(struct child *child, enum ipc_role from, struct ipc_link 
     struct ctld *ctld = arg;
     if (control_methods_message(&ctld->methods, from, message))
         ; /* an operator's question is answered */
+    else if (gather_message(ctld->pages.gather, from, message, clock_now_ns()))
+        ; /* a number for those who read metrics */
     else if (from == IPC_PARENT)
         from_parent(ctld, link, message);
     else if (from == IPC_TUNNELD)
@@ -247,6 +284,7 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
     (void)child;
     struct ctld *ctld = arg;
     control_methods_link_down(&ctld->methods, peer);
+    gather_link_down(ctld->pages.gather, peer, clock_now_ns());
     if (peer == IPC_TUNNELD)
         peers_link_down(ctld->peers);
     else

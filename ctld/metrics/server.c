@@ -1,0 +1,307 @@
+/* A client is in one of three states, each with its own time limit:
+ *
+ *   REQUEST ── the head is whole ──► CALL ── answer ──► ANSWER ── written ──► closed
+ *
+ * The time for the head counts from the connection, so that dribbling does not extend it; that of ANSWER from
+ * the last progress. Nothing is read after the head. */
+#include "ctld/metrics/server.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "ctld/metrics/head.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { ANSWER_MAX = 16 << 20, ACCEPT_BATCH = 8, ACCEPT_PAUSE_MS = 500 };
+enum client_state { REQUEST, CALL, ANSWER };
+
+struct scrape_call { /* a client */
+    struct scrape_server *server;
+    int fd;
+    struct event *readable, *writable, *timeout;
+    enum client_state state;
+    uint64_t active_ns; /* last time that it did something */
+    char in[HEAD_BYTES_MAX];
+    size_t in_length;
+    struct head head;
+    struct jsonrpc_text out;
+    size_t written; /* of `out` */
+};
+
+struct scrape_server {
+    struct event_base *base;
+    const struct scrape_limits *limits;
+    const struct scrape_handler *handler;
+    void *arg;
+    int listener;
+    struct event *acceptable, *accept_again;
+    struct scrape_call *clients[SCRAPE_CLIENTS_MAX];
+    size_t count;
+};
+
+static void timer_add(struct event *event, unsigned ms)
+{
+    const struct timeval wait = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+    event_add(event, &wait);
+}
+
+static void client_free(struct scrape_call *client)
+{
+    if (client->readable)
+        event_free(client->readable);
+    if (client->writable)
+        event_free(client->writable);
+    if (client->timeout)
+        event_free(client->timeout);
+    jsonrpc_text_free(&client->out);
+    fd_close(&client->fd);
+    free(client);
+}
+
+static void client_close(struct scrape_call *client, const char *why)
+{
+    struct scrape_server *server = client->server;
+    log_debug("metrics: client closed: %s", why);
+    if (client->state == CALL)
+        server->handler->cancel(server->arg, client);
+    for (size_t i = 0; i < server->count; i++)
+        if (server->clients[i] == client)
+            server->clients[i] = server->clients[--server->count];
+    client_free(client);
+}
+
+/* -- Answers -- */
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct scrape_call *client = arg;
+    ssize_t sent = send(fd, client->out.data + client->written, client->out.length - client->written,
+                        MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (sent < 0) {
+        client_close(client, strerror(errno));
+        return;
+    }
+    client->written += (size_t)sent;
+    client->active_ns = clock_now_ns();
+    if (client->written == client->out.length)
+        client_close(client, "it has its answer");
+    else
+        timer_add(client->timeout, client->server->limits->write_ms);
+}
+
+static const char *status_text(unsigned status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 431:
+        return "Request Header Fields Too Large";
+    default:
+        return "Service Unavailable";
+    }
+}
+
+void scrape_answer(struct scrape_call *client, unsigned status, const char *type, const char *body,
+                   size_t length)
+{
+    jsonrpc_putf(&client->out,
+                 "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+                 "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+                 status, status_text(status), type, length, status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    if (client->head.method != HEAD_HEAD)
+        jsonrpc_put(&client->out, body, length);
+    client->state = ANSWER;
+    client->active_ns = clock_now_ns();
+    if (client->out.failed) {
+        jsonrpc_text_free(&client->out);
+        jsonrpc_putf(&client->out,
+                     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    /* Written by the loop, so that nothing is freed under the caller. */
+    event_add(client->writable, NULL);
+    timer_add(client->timeout, client->server->limits->write_ms);
+}
+
+static void refuse(struct scrape_call *client, unsigned status, const char *why)
+{
+    scrape_answer(client, status, "text/plain; charset=utf-8", why, strlen(why));
+}
+
+/* -- Requests -- */
+
+static void client_request(struct scrape_call *client)
+{
+    int err = head_parse(client->in, client->in_length, &client->head);
+    if (err == NX_EAGAIN)
+        return;
+    event_del(client->readable);
+    event_del(client->timeout);
+    client->state = CALL;
+    if (err == NX_ERANGE)
+        refuse(client, 431, "the request is too long\n");
+    else if (err)
+        refuse(client, 400, "this is no HTTP/1 request\n");
+    else if (client->head.method == HEAD_OTHER)
+        refuse(client, 405, "only GET and HEAD\n");
+    else
+        client->server->handler->get(client->server->arg, client, client->head.path);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct scrape_call *client = arg;
+    ssize_t got =
+        recv(fd, client->in + client->in_length, sizeof client->in - client->in_length, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        client_close(client, got == 0 ? "end of file" : strerror(errno));
+        return;
+    }
+    client->in_length += (size_t)got;
+    client->active_ns = clock_now_ns();
+    client_request(client);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    client_close(arg, "it took too long");
+}
+
+/* -- New clients -- */
+
+/* A place for one more: the one that has been quiet the longest leaves, unless all are being worked for. */
+static bool room_make(struct scrape_server *server)
+{
+    if (server->count < SCRAPE_CLIENTS_MAX)
+        return true;
+    struct scrape_call *quiet = NULL;
+    for (size_t i = 0; i < server->count; i++) {
+        struct scrape_call *client = server->clients[i];
+        if (client->state != CALL && (!quiet || client->active_ns < quiet->active_ns))
+            quiet = client;
+    }
+    if (quiet)
+        client_close(quiet, "its place was needed");
+    return quiet != NULL;
+}
+
+/* Takes over `fd`. */
+static void client_open(struct scrape_server *server, int fd)
+{
+    struct scrape_call *client = room_make(server) ? calloc(1, sizeof *client) : NULL;
+    if (!client) {
+        close(fd);
+        return;
+    }
+    client->server = server;
+    client->fd = fd;
+    client->active_ns = clock_now_ns();
+    jsonrpc_text_init(&client->out, ANSWER_MAX);
+    client->readable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_readable, client);
+    client->writable = event_new(server->base, fd, EV_WRITE | EV_PERSIST, on_writable, client);
+    client->timeout = evtimer_new(server->base, on_timeout, client);
+    if (!client->readable || !client->writable || !client->timeout || event_add(client->readable, NULL)) {
+        client_free(client);
+        return;
+    }
+    timer_add(client->timeout, server->limits->request_ms);
+    server->clients[server->count++] = client;
+}
+
+static void on_acceptable(evutil_socket_t listener, short what, void *arg)
+{
+    (void)what;
+    struct scrape_server *server = arg;
+    for (size_t i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            client_open(server, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            log_warn("metrics: accept: %s", strerror(errno));
+            event_del(server->acceptable);
+            timer_add(server->accept_again, ACCEPT_PAUSE_MS);
+            return;
+        }
+    }
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct scrape_server *server = arg;
+    if (server->acceptable)
+        event_add(server->acceptable, NULL);
+}
+
+struct scrape_server *scrape_server_new(struct event_base *base, const struct scrape_limits *limits,
+                                        const struct scrape_handler *handler, void *arg)
+{
+    struct scrape_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return NULL;
+    *server = (struct scrape_server){
+        .base = base, .limits = limits, .handler = handler, .arg = arg, .listener = -1};
+    server->accept_again = evtimer_new(base, on_accept_again, server);
+    if (!server->accept_again) {
+        free(server);
+        return NULL;
+    }
+    return server;
+}
+
+static void listener_close(struct scrape_server *server)
+{
+    if (server->acceptable)
+        event_free(server->acceptable);
+    server->acceptable = NULL;
+    event_del(server->accept_again);
+    fd_close(&server->listener);
+}
+
+void scrape_server_free(struct scrape_server *server)
+{
+    if (!server)
+        return;
+    while (server->count > 0)
+        client_close(server->clients[0], "shutting down");
+    listener_close(server);
+    event_free(server->accept_again);
+    free(server);
+}
+
+int scrape_server_listen(struct scrape_server *server, int fd)
+{
+    listener_close(server);
+    server->listener = fd;
+    evutil_make_socket_nonblocking(fd);
+    server->acceptable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
+    if (server->acceptable && event_add(server->acceptable, NULL) == 0)
+        return NX_OK;
+    listener_close(server);
+    return NX_ENOMEM;
+}
+
+size_t scrape_server_clients(const struct scrape_server *server)
+{
+    return server->count;
+}
