@@ -44,13 +44,10 @@ static void signals_hold(void)
 /* Whoever started us without the standard descriptors must not get a socket's bytes written to them. */
 static int standard_descriptors_fill(void)
 {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-    return fd < 0 ? NX_ESYS : NX_OK;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return NX_ESYS;
+    return NX_OK;
 }
 
 static void config_warning(void *arg, const char *message)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,12 +54,14 @@ int layer_capabilities(uint64_t keep)
         return NX_ESYS;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-    if (keep && syscall(SYS_capget, &header, data))
+    if (syscall(SYS_capget, &header, data))
         return NX_ESYS;
+    bool has_any = false; /* without, there is nothing to give up, and a filter around us need not allow it */
     for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        has_any |= data[i].permitted || data[i].effective || data[i].inheritable;
         data[i].permitted &= (uint32_t)(keep >> 32 * i);
         data[i].effective = data[i].permitted;
         data[i].inheritable = 0;
     }
-    return syscall(SYS_capset, &header, data) ? NX_ESYS : NX_OK;
+    return has_any && syscall(SYS_capset, &header, data) ? NX_ESYS : NX_OK;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum {
     POLICY_RULES_MAX = 512, /* rules a stage */
@@ -90,6 +91,11 @@ void policy_resolve(const struct policy_stage *stage, enum policy_arch arch, str
  * left out. */
 int policy_compile(const struct policy_stage *stage, enum policy_arch arch, struct policy_instruction *out,
                    size_t *count);
+
+/* Write [start] of a closed policy as an OCI runtime's seccomp profile (config-linux, "seccomp"), and as a
+ * systemd drop-in; see policy_export.c. Errors are the stream's. */
+void policy_export_oci(FILE *out, const struct policy *policy);
+void policy_export_systemd(FILE *out, const struct policy *policy);
 
 /* The number of a system call on a machine, or -1: that machine has none of this name. */
 int policy_syscall_number(const char *name, enum policy_arch arch);

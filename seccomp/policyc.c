@@ -5,6 +5,9 @@
  * line each policyc [--append FILE]… [--contain FILE]… --count NAME.policy         print "STAGE
  * NUMBER-OF-CALLS"
  *
+ *     policyc … --oci NAME.policy, policyc … --systemd NAME.policy            print it for a container
+ * runtime, for systemd
+ *
  * The name of the filters is the file's name without its folder and ".policy". Errors are "FILE:LINE: what",
  * exit status 1; wrong use is exit status 2. */
 #include "seccomp/policy.h"
@@ -187,13 +190,15 @@ static void print_calls(const struct policy *policy, bool only_count)
 
 struct options {
     const char *policy, *header;
-    bool list, count;
+    bool list, count, oci, systemd;
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: policyc [--append FILE]... [--contain FILE]... (--header OUT | --list | --count) "
-                    "NAME.policy\n");
+    fprintf(
+        stderr,
+        "usage: policyc [--append FILE]... [--contain FILE]... (--header OUT | --list | --count | --oci | "
+        "--systemd) NAME.policy\n");
     return 2;
 }
 
@@ -211,13 +216,18 @@ static bool options_parse(int argc, char **argv, struct options *options)
             options->list = true;
         else if (!strcmp(argv[i], "--count"))
             options->count = true;
+        else if (!strcmp(argv[i], "--oci"))
+            options->oci = true;
+        else if (!strcmp(argv[i], "--systemd"))
+            options->systemd = true;
         else if (!takes_value && (argv[i][0] == '-' || options->policy))
             return false;
         else if (!takes_value)
             options->policy = argv[i];
         i += takes_value;
     }
-    return options->policy && (options->header != NULL) + options->list + options->count == 1;
+    return options->policy &&
+           (options->header != NULL) + options->list + options->count + options->oci + options->systemd == 1;
 }
 
 static int merge_files(int argc, char **argv, struct policy *policy)
@@ -257,6 +267,11 @@ int main(int argc, char **argv)
     }
     if (options.header)
         return write_header(options.header, name, &policy) ? 1 : 0;
-    print_calls(&policy, options.count);
+    if (options.oci)
+        policy_export_oci(stdout, &policy);
+    else if (options.systemd)
+        policy_export_systemd(stdout, &policy);
+    else
+        print_calls(&policy, options.count);
     return fflush(stdout) ? 1 : 0;
 }

@@ -114,3 +114,16 @@ def test_given_programs_in_a_folder_closed_to_others_when_started_as_root_then_c
     node.command = lambda: [closed / "bin" / "nexd", *command()[1:]]
     node.start()
     assert status(node.child("tunneld"), "Uid") == [str(FIRST)] * 4
+
+
+NO_NAMESPACES = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+
+
+def test_given_a_user_namespace_that_allows_no_other_when_started_then_traffic_flows(scene):
+    inside = ["unshare", "--user", "--map-root-user", "--", "sh", "-c", NO_NAMESPACES, "sh"]
+    a, b = scene.pair(keepalive=1, a_rules=["--egress", "tcp:8000:{b4}:9000"], b_rules=["--ingress", "tcp:9000:127.0.0.1:80"],
+                      wrap=lambda command: [*command[:command.index("--") + 1], *inside, *command[command.index("--") + 1:]])
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    assert network(a.child("tunneld")) == network(a.pid), "a namespace was made although none may be"
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as client:
+        assert traffic.exchange(client) == b"ping"
