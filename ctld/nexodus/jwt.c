@@ -212,8 +212,8 @@ static int verify(const struct verification *v, const struct parts *parts, const
                   struct jwt_claims *out)
 {
     const struct json_value *part;
-    enum jwk_algorithm algorithm;
-    EVP_PKEY *key;
+    enum jwk_algorithm algorithm = 0;
+    EVP_PKEY *key = NULL;
     int err = part_read(v, "header", parts->header, parts->header_length, &part);
     if (!err)
         err = key_choose(v, part, keys, &algorithm, &key);
