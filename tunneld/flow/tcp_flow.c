@@ -332,12 +332,13 @@ void tcp_flow_init(struct event_base *base, const struct tcp_flow_limits *with)
 {
     loop = base;
     tcp_flows.limits = *with;
+    netstack_memory_set(with->memory_bytes, &tcp_flows.memory_bytes);
 }
 
 bool tcp_flow_room(void)
 {
     return !tcp_flows.draining && tcp_flows.count < tcp_flows.limits.flows &&
-           tcp_flows.memory_bytes < tcp_flows.limits.memory_bytes;
+           netstack_memory_left() > 0;
 }
 
 size_t tcp_flow_count(void)

@@ -87,6 +87,8 @@ static void window_open(struct tcp_flow *flow, size_t length)
         tcp_recved(flow->pcb, step);
         length -= step;
     }
+    if (flow->pcb != NULL)
+        netstack_window_measure(flow->pcb);
 }
 
 /* Mesh → host. NX_OK, or an error after which the flow is to be aborted. */
@@ -126,7 +128,7 @@ static size_t read_room(const struct tcp_flow *flow)
         return 0;
     if (flow->pcb->snd_queuelen + SCRATCH_BYTES / flow->pcb->mss + 2 > TCP_SND_QUEUELEN)
         return 0;
-    if (tcp_flows.memory_bytes >= tcp_flows.limits.memory_bytes && flow->in_stack_bytes > 0)
+    if (netstack_memory_left() == 0 && flow->in_stack_bytes > 0)
         return 0; /* every flow may have one piece on the way */
     return LWIP_MIN(room, SCRATCH_BYTES);
 }

@@ -14,6 +14,10 @@ struct netstack {
     struct netif netifs[16]; /* lwIP's interface has one IPv4 address: one interface for each */
     size_t netif_count;
     struct netstack_counters counters;
+    size_t gap_bytes;         /* kept for all connections behind gaps */
+    size_t memory_limit;      /* for them and for what flow/ holds */
+    const size_t *flow_bytes; /* what flow/ holds */
+    bool ticks_fresh;         /* lwIP's clock has been set in this turn */
 };
 
 extern struct netstack netstack;
@@ -40,6 +44,11 @@ err_t netstack_netif_init(struct netif *netif);
 /* Packets to ourselves: the next one (the caller frees it), or NULL. */
 struct pbuf *netstack_loop_pop(void);
 bool netstack_loop_empty(void);
+
+/* What all connections together may hold. */
+size_t netstack_memory_limit(void);
+/* tcp_timer.c: sets lwIP's clock. */
+void tcp_conn_ticks_update(uint64_t now_ns);
 
 /* netstack.c: at most so many resets and ICMP errors a second. */
 bool netstack_answer_allowed(void);

@@ -2,7 +2,7 @@
  *
  * A packet's way in: netstack_input → (unfragmented UDP: netstack_udp.c, round lwIP) → lwIP's ip_input →
  * tcp_input, which marks the connection for output (patch 0002) → callbacks in flow/. netstack_flush() then
- * calls tcp_output() once for each marked connection, and feeds back what was sent to ourselves. */
+ * calls tcp_conn_output() once for each marked connection, and feeds back what was sent to ourselves. */
 #include "tunneld/netstack/netstack.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -13,6 +13,7 @@
 #include "lwip_hooks.h"
 #include "tunneld/netstack/internal.h"
 #include "tunneld/netstack/pcb_table.h"
+#include "tunneld/netstack/tcp_conn.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,7 @@ int netstack_init(const struct netaddr *addresses, size_t count, uint16_t mtu, s
     if (err != NX_OK)
         return err;
     lwip_init();
+    tcp_conn_init(queue);
     err = addresses_add(addresses, count);
     if (err == NX_OK)
         err = netstack_udp_init();
@@ -223,6 +225,10 @@ void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
 {
     struct inner_packet packet;
     netstack.counters.rx_packets++;
+    if (!netstack.ticks_fresh) {
+        netstack.ticks_fresh = true;
+        tcp_conn_ticks_update(clock_now_ns());
+    }
     if (length > UINT16_MAX || !inner_parse(data, length, &packet)) {
         netstack.counters.rx_malformed++;
         return;
@@ -291,12 +297,13 @@ static void output_run(void)
         if (output_list != NULL)
             output_list->output_link = &output_list;
         pcb->output_link = NULL;
-        tcp_output(pcb);
+        tcp_conn_output(pcb);
     }
 }
 
 bool netstack_flush(unsigned rounds)
 {
+    netstack.ticks_fresh = false;
     for (unsigned i = 0; i < rounds; i++) {
         output_run();
         struct pbuf *p = NULL;
@@ -308,6 +315,23 @@ bool netstack_flush(unsigned rounds)
             return false;
     }
     return true;
+}
+
+void netstack_memory_set(size_t limit_bytes, const size_t *held_bytes)
+{
+    netstack.memory_limit = limit_bytes;
+    netstack.flow_bytes = held_bytes;
+}
+
+size_t netstack_memory_limit(void)
+{
+    return netstack.memory_limit;
+}
+
+size_t netstack_memory_left(void)
+{
+    size_t held = netstack.gap_bytes + (netstack.flow_bytes != NULL ? *netstack.flow_bytes : 0);
+    return held < netstack.memory_limit ? netstack.memory_limit - held : 0;
 }
 
 size_t netstack_tcp_count(void)

@@ -74,6 +74,14 @@ int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb 
 /* Marks a connection for output at the next netstack_flush(). */
 void netstack_output_later(struct tcp_pcb *pcb);
 size_t netstack_tcp_count(void);
+/* Algorithm of connections opened from now on: "bbr" (as long as nothing is said) or "cubic". NX_ENOENT. */
+int netstack_congestion_control(const char *name);
+/* Bytes that all connections may hold, and where the caller counts what it holds itself of them. */
+void netstack_memory_set(size_t limit_bytes, const size_t *held_bytes);
+/* What is left of them. */
+size_t netstack_memory_left(void);
+/* The application has taken bytes: the receive window may grow. */
+void netstack_window_measure(struct tcp_pcb *pcb);
 
 /* Sends a UDP datagram (up to 65,507 bytes over IPv4, 65,527 over IPv6), fragmented where needed. */
 int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data,

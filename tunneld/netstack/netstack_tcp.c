@@ -12,6 +12,7 @@
 #include "lwip_hooks.h"
 #include "tunneld/netstack/checksum.h"
 #include "tunneld/netstack/internal.h"
+#include "tunneld/netstack/tcp_conn.h"
 #include <string.h>
 
 enum { PORT_FIRST = 1024, PORT_COUNT = 65536 - PORT_FIRST, PORT_TRIES = 64 };
@@ -54,6 +55,7 @@ int netstack_listen(uint16_t port)
         tcp_abort(pcb);
         return NX_ENOMEM;
     }
+    tcp_conn_listen(listener);
     tcp_arg(listener, NULL);
     tcp_accept(listener, accept_only_attached);
     return NX_OK;
@@ -70,6 +72,8 @@ err_t netstack_tcp_inpacket(struct tcp_pcb *pcb, struct tcp_hdr *hdr, u16_t optl
                             struct pbuf *p)
 {
     (void)p;
+    if (pcb->state != LISTEN)
+        tcp_conn_take_options(pcb, hdr, optlen, opt1len, opt2);
     if (pcb->state != LISTEN || gate_open)
         return ERR_OK;
     if ((TCPH_FLAGS(hdr) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
@@ -188,8 +192,11 @@ int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb 
     if (port == 0)
         return NX_EAGAIN;
     struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&remote));
-    if (pcb == NULL)
+    if (pcb == NULL || tcp_conn_attach(pcb) != NX_OK) {
+        if (pcb != NULL)
+            tcp_abort(pcb);
         return NX_ENOMEM;
+    }
     ip_addr_copy(pcb->local_ip, local);
     pcb->local_port = port;
     prepare(pcb, arg);

@@ -1,5 +1,5 @@
-/* lwIP's clocks on our timer queue, each running only while it has something to do: TCP while there are
- * connections, reassembly for as long as fragments live after the last one came. */
+/* lwIP's clock of IP reassembly on our timer queue, running for as long as fragments live after the last one
+ * came. TCP's are in tcp_timer.c. */
 #include "common/clock.h"
 #include "common/err.h"
 #include "lwip/ip4_frag.h"
@@ -8,16 +8,8 @@
 #include "tunneld/netstack/internal.h"
 
 static struct timerq *timers;
-static struct timerq_timer tcp_timer, fragment_timer;
+static struct timerq_timer fragment_timer;
 static unsigned fragment_seconds;
-
-static void tcp_tick(struct timerq_timer *timer, void *arg, uint64_t now_ns)
-{
-    (void)arg;
-    tcp_tmr();
-    if (tcp_active_pcbs != NULL || tcp_tw_pcbs != NULL)
-        (void)timer_arm(timers, timer, now_ns + TCP_TMR_INTERVAL * NS_PER_MS);
-}
 
 static void fragment_tick(struct timerq_timer *timer, void *arg, uint64_t now_ns)
 {
@@ -28,10 +20,9 @@ static void fragment_tick(struct timerq_timer *timer, void *arg, uint64_t now_ns
         (void)timer_arm(timers, timer, now_ns + NS_PER_S);
 }
 
+/* lwIP asks for its walks over all connections; each has its own timer instead (tcp_timer.c). */
 void tcp_timer_needed(void)
 {
-    if (!timer_armed(&tcp_timer) && (tcp_active_pcbs != NULL || tcp_tw_pcbs != NULL))
-        (void)timer_arm(timers, &tcp_timer, clock_now_ns() + TCP_TMR_INTERVAL * NS_PER_MS);
 }
 
 void netstack_timers_fragment_seen(void)
@@ -44,7 +35,6 @@ void netstack_timers_fragment_seen(void)
 int netstack_timers_init(struct timerq *queue)
 {
     timers = queue;
-    timer_setup(&tcp_timer, tcp_tick, NULL);
     timer_setup(&fragment_timer, fragment_tick, NULL);
     return NX_OK;
 }

@@ -86,6 +86,7 @@ void netstack_pcb_listed(struct tcp_pcb *pcb)
     pcb->lookup_next = slots[slot];
     slots[slot] = pcb;
     pcb_count++;
+    netstack_tcp_output_later(pcb); /* a new state: its timer is to be set */
 }
 
 void netstack_pcb_unlisted(struct tcp_pcb *pcb)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_FIRST = 8, CAPACITY_KEPT = 32, CAPACITY_MAX = 1 << 20 };
+enum { CAPACITY_FIRST = 8, CAPACITY_KEPT = 8, CAPACITY_MAX = 1 << 20 };
 
 void scoreboard_clear(struct scoreboard *board)
 {

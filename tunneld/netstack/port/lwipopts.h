@@ -66,22 +66,21 @@
 #define LWIP_TCP                 1
 #define TCP_MSS                  8960 /* upper bound; each connection's comes from the interface's MTU */
 #define LWIP_WND_SCALE           1
-#define TCP_RCV_SCALE            7
-#define TCP_WND                  (512 * 1024)
+#define TCP_RCV_SCALE            9 /* windows up to 32 MiB, in steps of 512 bytes */
+#define TCP_WND                  (512 * 1024) /* at first; both grow (tcp_receive.c, tcp_send.c) */
 #define TCP_SND_BUF              (512 * 1024)
-#define TCP_SND_QUEUELEN         8192
+#define TCP_SND_QUEUELEN         60000
 #define TCP_SNDLOWAT             16384
 #define TCP_SNDQUEUELOWAT        4096
-#define TCP_WND_UPDATE_THRESHOLD (TCP_WND / 8)
+#define TCP_WND_UPDATE_THRESHOLD LWIP_MIN(TCP_WND_MAX(pcb) / 8, 256 * 1024)
 #define MEMP_NUM_TCP_SEG         TCP_SND_QUEUELEN
-#define TCP_QUEUE_OOSEQ          1
-#define TCP_OOSEQ_MAX_PBUFS      2048 /* a window of tiny segments must not hold more */
+#define TCP_QUEUE_OOSEQ          0 /* tcp_receive.c */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1 /* struct tcp_conn */
 #define LWIP_TCP_SACK_OUT        1
 #define LWIP_TCP_MAX_SACK_NUM    4
 #define LWIP_TCP_KEEPALIVE       1
-#define LWIP_TCP_RTO_TIME        1000 /* RFC 6298 */
 #define TCP_LISTEN_BACKLOG       0    /* bounded by the gate in flow/ */
-#define TCP_TMR_INTERVAL         50   /* ms: delayed ACKs; retransmission ticks are twice that */
+#define TCP_TMR_INTERVAL         50   /* ms; twice that is the unit of pcb->tmr (tcp_timer.c) */
 /* Old duplicates cannot arrive through the tunnel's replay window, so TIME-WAIT only serves a lost last ACK.
  */
 #define TCP_MSL                   1000
@@ -105,5 +104,14 @@
     netstack_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)                                       \
     netstack_tcp_inpacket(pcb, hdr, optlen, opt1len, opt2, p)
+#define LWIP_HOOK_TCP_MAY_SEND(pcb, seg)            netstack_tcp_may_send(pcb, seg)
+#define LWIP_HOOK_TCP_SENT(pcb, seg)                netstack_tcp_sent(pcb, seg)
+#define LWIP_HOOK_TCP_ACKED(pcb, ack, duplicate)    netstack_tcp_acked(pcb, ack, duplicate)
+#define LWIP_HOOK_TCP_RESEND_FIRST(pcb)             netstack_tcp_resend_first(pcb)
+#define LWIP_HOOK_TCP_OUT_OF_ORDER(pcb, seg, start) netstack_tcp_out_of_order(pcb, seg, start)
+#define LWIP_HOOK_TCP_DUPLICATE(pcb, start, length) netstack_tcp_duplicate(pcb, start, length)
+#define LWIP_HOOK_TCP_IN_ORDER(pcb, data)           netstack_tcp_in_order(pcb, data)
+#define LWIP_HOOK_TCP_FILL_SACKS(pcb)               netstack_tcp_fill_sacks(pcb)
+#define LWIP_HOOK_TCP_WND_MAX(pcb)                  netstack_tcp_window_max(pcb)
 
 #endif

@@ -1,0 +1,60 @@
+/* What a TCP connection has beside lwIP's pcb: the sending half's loss recovery and congestion control, the
+ * memory for what came ahead of a gap, the windows' growth, and one timer in place of lwIP's list walks.
+ *
+ * It hangs on the pcb as an extension argument and goes with it. Made for each connection, active or passive;
+ * a pcb without one (out of memory at its birth) is refused. Files: tcp_send.c, tcp_receive.c, tcp_timer.c.
+ * Nobody outside netstack/ includes this. */
+#ifndef NEXD_TUNNELD_TCP_CONN_H
+#define NEXD_TUNNELD_TCP_CONN_H
+
+#include "common/timerq.h"
+#include "lwip/priv/tcp_priv.h"
+#include "tunneld/transport/reassembly.h"
+#include "tunneld/transport/sender.h"
+
+struct tcp_conn {
+    struct tcp_pcb *pcb;
+    struct timerq_timer timer;
+    struct sender sender;
+    struct reassembly reassembly;
+    struct sender_ack incoming; /* SACK blocks of the segment that lwIP is working on */
+    uint64_t pace_ns;           /* data waits for the pace until then; UINT64_MAX = it does not */
+    uint64_t delayed_ack_ns;    /* an ACK waits until then; UINT64_MAX = none does */
+    uint64_t persist_ns;        /* next probe of a closed window; UINT64_MAX = not probing */
+    uint64_t window_since_ns;   /* the receive window's growth is judged since then */
+    uint32_t window_mark;       /* and what the application had taken by then, as a sequence number */
+    uint32_t receive_window, send_buffer;
+    bool started, established;
+};
+
+static inline struct tcp_conn *tcp_conn_of(const struct tcp_pcb *pcb)
+{
+    return pcb->ext_args[0].data;
+}
+
+/* tcp_conn.c */
+void tcp_conn_init(struct timerq *queue);
+/* NX_OK or NX_ENOMEM; the pcb owns it from then on. */
+int tcp_conn_attach(struct tcp_pcb *pcb);
+/* Has passively opened connections get theirs. */
+void tcp_conn_listen(struct tcp_pcb *listener);
+
+/* tcp_send.c: retransmissions, new data, the ACK that is due; then the timer. */
+void tcp_conn_output(struct tcp_pcb *pcb);
+/* The application's bytes wait in lwIP: more may come if the window outgrew them. */
+void tcp_conn_send_buffer_grow(struct tcp_conn *conn);
+
+/* tcp_receive.c */
+void tcp_conn_receive_init(struct tcp_conn *conn);
+void tcp_conn_receive_end(struct tcp_conn *conn);
+void tcp_conn_take_options(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint16_t length,
+                           uint16_t first_length, const uint8_t *second);
+
+/* tcp_timer.c */
+void tcp_conn_timer_init(struct timerq *queue);
+void tcp_conn_timer_setup(struct tcp_conn *conn);
+void tcp_conn_timer_stop(struct tcp_conn *conn);
+/* Something that the timer depends on may have changed. */
+void tcp_conn_timer_update(struct tcp_conn *conn, uint64_t now_ns);
+
+#endif

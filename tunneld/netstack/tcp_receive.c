@@ -1,0 +1,249 @@
+/* The receiving half: segments that come ahead of a gap are kept (reassembly.h) as copies, so that they pin
+ * no receive buffer; SACK options, in and out; and a receive window that follows what the sender uses.
+ *
+ * The window: in each round trip the application takes so many bytes; a sender that doubles its rate, and has
+ * a loss repaired meanwhile, needs four times that (dynamic right-sizing). It never shrinks. */
+#include "common/clock.h"
+#include "lwip_hooks.h"
+#include "tunneld/netstack/internal.h"
+#include "tunneld/netstack/tcp_conn.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RECEIVE_WINDOW_MAX = 32 << 20,
+    WINDOW_FACTOR = 4,
+    OPTION_BYTES_MAX = 40,
+    SACK_BLOCK_BYTES = 8,
+};
+#define WINDOW_ROUND_MIN_NS (2 * NS_PER_MS)
+/* Of the memory for all connections, so much is for what waits behind gaps. */
+#define GAP_MEMORY_SHARE 2
+
+/* A kept segment: lwIP's buffer, its place in the sequence, its bytes. */
+struct kept {
+    struct pbuf_custom custom; /* first: lwIP's view */
+    struct reassembly_item item;
+    uint32_t capacity;
+    uint8_t data[];
+};
+
+static struct kept *kept_of(struct reassembly_item *item)
+{
+    return (struct kept *)(void *)((char *)item - offsetof(struct kept, item));
+}
+
+static void kept_free(struct kept *kept)
+{
+    netstack.gap_bytes -= kept->capacity;
+    free(kept);
+}
+
+static void item_free(struct reassembly_item *item)
+{
+    kept_free(kept_of(item));
+}
+
+static void pbuf_kept_free(struct pbuf *p)
+{
+    kept_free((struct kept *)(void *)p);
+}
+
+void tcp_conn_receive_init(struct tcp_conn *conn)
+{
+    reassembly_init(&conn->reassembly, item_free);
+    conn->receive_window = TCP_WND;
+}
+
+void tcp_conn_receive_end(struct tcp_conn *conn)
+{
+    reassembly_clear(&conn->reassembly);
+}
+
+/* -- Gaps ------------------------------------------------------------------------------------ */
+
+/* Returns 1 if an ACK should leave at once. */
+int netstack_tcp_out_of_order(struct tcp_pcb *pcb, const struct tcp_seg *seg, uint32_t start)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn == NULL)
+        return 1;
+    bool fin = (TCPH_FLAGS(seg->tcphdr) & TCP_FIN) != 0;
+    uint32_t length = seg->len, room = pcb->rcv_nxt + pcb->rcv_wnd - start; /* > 0, lwIP has checked */
+    if (length + fin > room) {
+        length = LWIP_MIN(length, room);
+        fin = false;
+    }
+    if (length + fin == 0 || netstack.gap_bytes + length > netstack_memory_limit() / GAP_MEMORY_SHARE)
+        return 1;
+    struct kept *kept = malloc(sizeof *kept + length);
+    if (kept == NULL)
+        return 1;
+    kept->item = (struct reassembly_item){.start = start, .end = start + length + fin, .fin = fin};
+    kept->capacity = length;
+    netstack.gap_bytes += length;
+    pbuf_copy_partial(seg->p, kept->data, (u16_t)length, 0);
+    (void)reassembly_insert(&conn->reassembly, &kept->item);
+    return reassembly_urgent(&conn->reassembly);
+}
+
+void netstack_tcp_duplicate(struct tcp_pcb *pcb, uint32_t start, uint32_t length)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn != NULL && (pcb->flags & TF_SACK))
+        reassembly_duplicate(&conn->reassembly, start, start + length);
+}
+
+/* The window's edge never moves back, so what was kept within it still is. */
+static struct pbuf *pbuf_of(struct reassembly_item *item, bool *fin)
+{
+    struct kept *kept = kept_of(item);
+    uint32_t length = item->end - item->start - item->fin;
+    *fin |= item->fin;
+    if (length == 0) {
+        item_free(item);
+        return NULL;
+    }
+    kept->custom.custom_free_function = pbuf_kept_free;
+    return pbuf_alloced_custom(PBUF_RAW, (u16_t)length, PBUF_REF, &kept->custom, kept->data + item->offset,
+                               (u16_t)length);
+}
+
+/* What is in order now joins the chain *data. Returns 1 if a FIN is the last of it. */
+int netstack_tcp_in_order(struct tcp_pcb *pcb, struct pbuf **data)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn == NULL || conn->reassembly.count == 0)
+        return 0;
+    struct pbuf **link = data;
+    while (*link != NULL)
+        link = &(*link)->next;
+    struct reassembly_item *item;
+    bool fin = false;
+    while ((item = reassembly_take(&conn->reassembly, pcb->rcv_nxt)) != NULL) {
+        uint32_t length = item->end - item->start;
+        if (length > pcb->rcv_wnd) {
+            item_free(item);
+            reassembly_clear(&conn->reassembly);
+            break;
+        }
+        pcb->rcv_nxt += length;
+        pcb->rcv_wnd -= length;
+        *link = pbuf_of(item, &fin);
+        if (*link != NULL)
+            link = &(*link)->next;
+    }
+    tcp_update_rcv_ann_wnd(pcb);
+    tcp_ack_now(pcb); /* RFC 5681, 4.2: what fills a gap is acknowledged at once */
+    return fin;
+}
+
+/* -- SACK options ---------------------------------------------------------------------------- */
+
+void netstack_tcp_fill_sacks(struct tcp_pcb *pcb)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    struct reassembly_block blocks[LWIP_TCP_MAX_SACK_NUM];
+    size_t count = 0;
+    if (conn != NULL && (pcb->flags & TF_SACK))
+        count = reassembly_blocks(&conn->reassembly, blocks, LWIP_TCP_MAX_SACK_NUM);
+    for (size_t i = 0; i < LWIP_TCP_MAX_SACK_NUM; i++) {
+        pcb->rcv_sacks[i].left = i < count ? blocks[i].start : 0;
+        pcb->rcv_sacks[i].right = i < count ? blocks[i].end : 0;
+    }
+}
+
+static uint32_t read32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void sack_take(struct sender_ack *incoming, const uint8_t *blocks, size_t length)
+{
+    if (length % SACK_BLOCK_BYTES != 0)
+        return;
+    for (; length > 0 && incoming->sack_count < SENDER_SACKS_MAX; length -= SACK_BLOCK_BYTES) {
+        incoming->sacks[incoming->sack_count++] =
+            (struct sack_block){.start = read32(blocks), .end = read32(blocks + 4)};
+        blocks += SACK_BLOCK_BYTES;
+    }
+}
+
+static void options_parse(struct sender_ack *incoming, const uint8_t *options, size_t length)
+{
+    enum { END = 0, NOP = 1, SACK = 5 };
+    size_t at = 0;
+    while (at < length && options[at] != END) {
+        if (options[at] == NOP) {
+            at++;
+            continue;
+        }
+        size_t size = at + 1 < length ? options[at + 1] : 0;
+        if (size < 2 || size > length - at)
+            return;
+        if (options[at] == SACK)
+            sack_take(incoming, options + at + 2, size - 2);
+        at += size;
+    }
+}
+
+void tcp_conn_take_options(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint16_t length,
+                           uint16_t first_length, const uint8_t *second)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn == NULL)
+        return;
+    conn->incoming.sack_count = 0;
+    if (length == 0 || length > OPTION_BYTES_MAX || !(pcb->flags & TF_SACK))
+        return;
+    uint8_t options[OPTION_BYTES_MAX];
+    memcpy(options, (const uint8_t *)hdr + TCP_HLEN, first_length);
+    if (length > first_length)
+        memcpy(options + first_length, second, (size_t)(length - first_length));
+    options_parse(&conn->incoming, options, length);
+}
+
+/* -- The receive window ---------------------------------------------------------------------- */
+
+static void window_grow(struct tcp_conn *conn, uint32_t taken)
+{
+    struct tcp_pcb *pcb = conn->pcb;
+    uint64_t wanted = (uint64_t)WINDOW_FACTOR * taken;
+    uint64_t most = conn->receive_window + netstack_memory_left() / 4;
+    if (wanted > RECEIVE_WINDOW_MAX)
+        wanted = RECEIVE_WINDOW_MAX;
+    if (wanted > most)
+        wanted = most;
+    if (wanted <= conn->receive_window)
+        return;
+    pcb->rcv_wnd += (tcpwnd_size_t)wanted - conn->receive_window;
+    conn->receive_window = (uint32_t)wanted;
+    tcp_update_rcv_ann_wnd(pcb);
+}
+
+/* Asked for by tcp_recved(): a good moment to see how much the application takes in a round trip. */
+uint32_t netstack_tcp_window_max(struct tcp_pcb *pcb)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    return conn != NULL ? conn->receive_window : TCP_WND;
+}
+
+void netstack_window_measure(struct tcp_pcb *pcb)
+{
+    struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn == NULL || !(pcb->flags & TF_WND_SCALE))
+        return;
+    uint64_t now_ns = clock_now_ns(), round_ns = rtt_min_ns(&conn->sender.rtt);
+    uint32_t taken_to = pcb->rcv_nxt - (conn->receive_window - pcb->rcv_wnd);
+    if (round_ns < WINDOW_ROUND_MIN_NS)
+        round_ns = WINDOW_ROUND_MIN_NS;
+    if (conn->window_since_ns != 0) {
+        uint64_t passed_ns = now_ns - conn->window_since_ns;
+        if (passed_ns < round_ns)
+            return;
+        double share = (double)round_ns / (double)passed_ns;
+        window_grow(conn, (uint32_t)((double)(taken_to - conn->window_mark) * share));
+    }
+    conn->window_since_ns = now_ns;
+    conn->window_mark = pcb->rcv_nxt - (conn->receive_window - pcb->rcv_wnd);
+}
