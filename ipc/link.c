@@ -421,6 +421,15 @@ void ipc_link_hold(struct ipc_link *link, bool hold)
         event_active(link->readable, EV_READ, 0);
 }
 
+void ipc_link_await_room(struct ipc_link *link)
+{
+    if (link->closed || link->send_closed)
+        return;
+    link->was_full = true;
+    if (STAILQ_EMPTY(&link->queue))
+        event_active(link->writable, EV_WRITE, 0);
+}
+
 size_t ipc_link_queued(const struct ipc_link *link)
 {
     return link->queue_count;

@@ -48,6 +48,9 @@ uint32_t ipc_next_request(struct ipc_link *link);
 /* While held, nothing is received: what the other side sends stays with it, as with a slow reader. A new link
  * is not held. */
 void ipc_link_hold(struct ipc_link *link, bool hold);
+/* For a sender who stops before the queue is full: on_writable is called when at most half of the queue is
+ * taken, but not before this function has returned. */
+void ipc_link_await_room(struct ipc_link *link);
 /* Messages waiting in the queue. */
 size_t ipc_link_queued(const struct ipc_link *link);
 /* Tries, blocking up to `timeout_ms` in all, to send what is queued; only for the last words before exit.

@@ -55,7 +55,17 @@ static void link_closed(struct ipc_link *link, int err, const char *why, void *a
     parent_settle(parent);
 }
 
-static const struct ipc_link_ops link_ops = {.on_message = report_message, .on_close = link_closed};
+static void link_writable(struct ipc_link *link, void *arg)
+{
+    (void)link;
+    struct parent_child *child = arg;
+    if (child->role == IPC_CTLD)
+        feed_run(child);
+    parent_settle(child->parent);
+}
+
+static const struct ipc_link_ops link_ops = {
+    .on_message = report_message, .on_close = link_closed, .on_writable = link_writable};
 
 static int child_start(struct parent_child *child)
 {
@@ -66,7 +76,8 @@ static int child_start(struct parent_child *child)
         return NX_ESYS;
     const struct identity identity = identity_of(&config->identities, child->role);
     pid_t pid =
-        program_start(child->path, child->name, &identity, fds[1], log_get_level(), config->sandbox_mode);
+        program_start(child->path, child->name, &identity, fds[1], log_get_level(), config->sandbox_mode,
+                      child->role == IPC_CTLD && parent->ctld_option[0] ? parent->ctld_option : NULL);
     fd_close(&fds[1]);
     if (pid < 0) {
         fd_close(&fds[0]);
@@ -107,6 +118,7 @@ static void child_ended(struct parent_child *child, int status)
     supervisor_exited(supervisor, child->role, now_ns);
     rule_change_child_gone(&parent->rule_change, child->role, now_ns);
     drain_child_gone(child);
+    join_child_gone(child);
     if (supervisor_state_of(supervisor, child->role) == SUPERVISOR_BACKOFF)
         child_log_end(child, status, supervisor_restart_delay_ms(supervisor, child->role, now_ns));
     else if (supervisor->stopping && !was_stopping)
@@ -290,6 +302,9 @@ static int parent_open(struct parent *parent, const struct parent_config *config
 {
     *parent = (struct parent){.config = config};
     kept_init(&parent->kept);
+    join_open(parent);
+    if (config->network && config->network->ca_file && config->network->ca_file[0])
+        snprintf(parent->ctld_option, sizeof parent->ctld_option, "--ca-file=%s", config->network->ca_file);
     metrics_open(parent);
     supervisor_init(&parent->supervisor);
     int err = children_find(parent);
@@ -318,6 +333,7 @@ static void parent_close(struct parent *parent)
         event_free(parent->watchdog);
     if (parent->base)
         event_base_free(parent->base);
+    join_close(parent);
     readiness_free(&parent->readiness);
     rulebook_free(&parent->rules);
     kept_free(&parent->kept);

@@ -10,8 +10,10 @@
 #include "nexd/control_socket.h"
 #include "nexd/drain.h"
 #include "nexd/identity.h"
+#include "nexd/join.h"
 #include "nexd/kept.h"
 #include "nexd/metrics.h"
+#include "nexd/network_config.h"
 #include "nexd/notify.h"
 #include "nexd/readiness.h"
 #include "nexd/rule_change.h"
@@ -37,6 +39,7 @@ enum parent_request {
     PARENT_REQUEST_PEERS,
     PARENT_REQUEST_DRAIN,
     PARENT_REQUEST_METRICS,
+    PARENT_REQUEST_TUNNEL,
 };
 
 /* What the command line and the configuration came to. Everything is borrowed and must outlive parent_run().
@@ -44,9 +47,11 @@ enum parent_request {
 struct parent_config {
     const struct rule *rules; /* of the command line */
     size_t rule_count;
-    struct state *state;       /* NULL: rules cannot be changed at run time, … */
-    const char *state_missing; /* … for this reason, which then is not NULL */
-    struct wgconf *wgconf;     /* its secrets already moved into `vault` */
+    struct state *state;                  /* NULL: rules cannot be changed at run time, … */
+    const char *state_missing;            /* … for this reason, which then is not NULL */
+    const struct network_config *network; /* the control plane's network to join; NULL: static mode */
+    struct wgconf
+        *wgconf; /* its secrets already moved into `vault`; with `network`, of use for its MTU alone */
     struct vault *vault;
     const struct control_socket *control; /* fd -1 = none */
     const struct netsock *metrics_listen; /* NULL or family NETADDR_NONE: nobody reads metrics */
@@ -82,6 +87,9 @@ struct parent {
     struct rule_change rule_change;
     struct drain drain;
     struct metrics_listener metrics;
+    struct join join;
+    struct feed feed;
+    char ctld_option[PATH_MAX + 16]; /* "--ca-file=PATH"; "" = none */
     bool draining;
     uint64_t stop_ns; /* of the first stop signal, 0 = none yet */
 };
@@ -107,6 +115,10 @@ void provision_child(struct parent_child *child);
 size_t provision_messages_max(const struct parent *parent);
 /* Joins two children by a new link. */
 void provision_link(struct parent *parent, enum ipc_role a, enum ipc_role b, uint32_t generation);
+/* network mode: tunneld is to have key, addresses and rules, all that it lacks yet. */
+void provision_tunnel_addresses(struct parent_child *tunneld, const struct ipc_mesh_addresses *addresses);
+/* ctld is told who we are, again. */
+void provision_device(struct parent_child *ctld);
 void provision_link_down(struct parent *parent, enum ipc_role to, enum ipc_role peer, uint32_t generation);
 
 /* rules.c: fills the rulebook with the rules of the start. NX_ENOMEM. */

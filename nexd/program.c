@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +135,7 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
 }
 
 pid_t program_start(const char *path, const char *name, const struct identity *identity, int link_fd,
-                    enum log_level level, enum sandbox_mode mode)
+                    enum log_level level, enum sandbox_mode mode, const char *extra)
 {
     char title[OPTION_MAX], level_option[OPTION_MAX], format_option[OPTION_MAX], sandbox_option[OPTION_MAX];
     snprintf(title, sizeof title, "nexd-%s", name);
@@ -143,7 +144,7 @@ pid_t program_start(const char *path, const char *name, const struct identity *i
              log_get_format() == LOG_FORMAT_JSON ? "json" : "text", log_is_for_journal() ? ",journal" : "");
     snprintf(sandbox_option, sizeof sandbox_option, "--sandbox=%s",
              mode == SANDBOX_STRICT ? "strict" : "best-effort");
-    char *argv[] = {title, level_option, format_option, sandbox_option, NULL};
+    char *argv[] = {title, level_option, format_option, sandbox_option, (char *)(uintptr_t)extra, NULL};
     char *envp[ENVIRONMENT_MAX];
     environment_fill(envp);
     return fork_and_exec(path, argv, envp, identity, link_fd);

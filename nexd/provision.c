@@ -4,7 +4,11 @@
  * the tunnel's sockets are kept too, then the rules. tunneld: key, addresses, the tunnel's sockets, preshared
  * keys, rules. ctld: the device's public side, rules, peers of the configuration, the control socket.
  *
- * Only tunneld is ever sent a secret. A link's queue has room for all of it (provision_messages_max), so that
+ * In network mode, proxyd is also told where ctld's connections may lead; tunneld has the sockets at once,
+ * and key, addresses and rules when the addresses are known (network.c); ctld is fed, in place of peers, what
+ * it needs to join (feed.c).
+ *
+ * Only tunneld is ever sent a key. A link's queue has room for all of it (provision_messages_max), so that
  * nothing here waits; a send that fails nevertheless means that the process is gone or stuck, and it is given
  * up. */
 #include "nexd/parent.h"
@@ -19,7 +23,7 @@
 #include <string.h>
 
 /* Messages that do not grow with the configuration, and changes of rules on their way. */
-enum { PROVISION_FIXED_MAX = 64 + 2 * RULE_CHANGE_QUEUE_MAX };
+enum { PROVISION_FIXED_MAX = 64 + FEED_QUEUE_MAX + 2 * RULE_CHANGE_QUEUE_MAX };
 
 size_t provision_messages_max(const struct parent *parent)
 {
@@ -61,6 +65,13 @@ static uint16_t addresses_fill(const struct wgconf *conf, struct netaddr *out)
     return count;
 }
 
+static void send_outlets(struct parent_child *child, int *err)
+{
+    const struct network_config *network = child->parent->config->network;
+    for (size_t i = 0; network && i < network->outlet_count; i++)
+        send_one(child, err, IPC_MSG_OUTLET, 0, &network->outlets[i]);
+}
+
 static void send_proxyd(struct parent_child *child, int *err)
 {
     const struct kept *kept = &child->parent->kept;
@@ -75,24 +86,43 @@ static void send_proxyd(struct parent_child *child, int *err)
         else
             send_one(child, err, IPC_MSG_UDP_KEEP, 0, &udp);
     }
+    send_outlets(child, err);
     if (kept->tunnel4 < 0) {
-        const struct ipc_tunnel_bind bind = {.port = child->parent->config->wgconf->listen_port};
+        const struct ipc_tunnel_bind bind = {.port = join_port(child->parent)};
         send_one(child, err, IPC_MSG_TUNNEL_BIND, PARENT_REQUEST_BIND, &bind);
     }
     send_rules(child, err);
 }
 
+/* Completes `tunnel`, which has the addresses, and wipes it. */
+static void send_tunnel_config(struct parent_child *child, int *err, uint32_t request,
+                               struct ipc_tunnel_config *tunnel)
+{
+    const struct parent_config *config = child->parent->config;
+    tunnel->mtu = config->wgconf->mtu;
+    vault_private_key(config->vault, tunnel->private_key);
+    send_one(child, err, IPC_MSG_TUNNEL_CONFIG, request, tunnel);
+    sodium_memzero(tunnel, sizeof *tunnel);
+}
+
+static void send_tunnel_sockets(struct parent_child *child, int *err)
+{
+    const struct kept *kept = &child->parent->kept;
+    const struct ipc_tunnel_sockets sockets = {.udp4 = kept->tunnel4, .udp6 = kept->tunnel6};
+    send_one(child, err, IPC_MSG_TUNNEL_SOCKETS, 0, &sockets);
+}
+
 static void send_tunneld(struct parent_child *child, int *err)
 {
     const struct parent_config *config = child->parent->config;
-    const struct kept *kept = &child->parent->kept;
-    struct ipc_tunnel_config tunnel = {.mtu = config->wgconf->mtu};
+    struct ipc_tunnel_config tunnel = {0};
+    if (config->network) { /* the rest follows when the addresses are known */
+        send_tunnel_sockets(child, err);
+        return;
+    }
     tunnel.addresses.count = addresses_fill(config->wgconf, tunnel.addresses.item);
-    vault_private_key(config->vault, tunnel.private_key);
-    send_one(child, err, IPC_MSG_TUNNEL_CONFIG, 0, &tunnel);
-    sodium_memzero(&tunnel, sizeof tunnel);
-    const struct ipc_tunnel_sockets sockets = {.udp4 = kept->tunnel4, .udp6 = kept->tunnel6};
-    send_one(child, err, IPC_MSG_TUNNEL_SOCKETS, 0, &sockets);
+    send_tunnel_config(child, err, 0, &tunnel);
+    send_tunnel_sockets(child, err);
     for (size_t i = 0; i < vault_preshared_count(config->vault); i++) {
         struct ipc_peer_secret secret;
         vault_preshared(config->vault, i, &secret);
@@ -120,21 +150,38 @@ static void send_static_peer(struct parent_child *child, int *err, const struct 
     } while (sent < peer->allowed_count);
 }
 
-static void send_ctld(struct parent_child *child, int *err)
+static void send_device(struct parent_child *child, int *err)
 {
-    const struct parent_config *config = child->parent->config;
-    const struct wgconf *conf = config->wgconf;
-    struct ipc_device device = {.listen_port = child->parent->kept.tunnel_port};
+    const struct parent *parent = child->parent;
+    const struct parent_config *config = parent->config;
+    const struct ipc_mesh_addresses *given = &parent->join.network.addresses;
+    struct ipc_device device = {.listen_port = parent->kept.tunnel_port};
     memcpy(device.public_key, vault_public_key(config->vault), KEY_BYTES);
-    device.addresses.count = addresses_fill(conf, device.addresses.item);
+    if (!config->network)
+        device.addresses.count = addresses_fill(config->wgconf, device.addresses.item);
+    for (; config->network && device.addresses.count < given->addresses.count; device.addresses.count++)
+        device.addresses.item[device.addresses.count] = given->addresses.item[device.addresses.count];
     send_one(child, err, IPC_MSG_DEVICE, 0, &device);
-    drain_provision(child, err);
-    metrics_provision(child, err);
-    send_rules(child, err);
+}
+
+static void send_static_peers(struct parent_child *child, int *err)
+{
+    const struct wgconf *conf = child->parent->config->wgconf;
     for (size_t i = 0; i < conf->peer_count; i++)
         send_static_peer(child, err, &conf->peers[i]);
     const struct ipc_static_done done = {.peers = (uint32_t)conf->peer_count};
     send_one(child, err, IPC_MSG_STATIC_DONE, PARENT_REQUEST_PEERS, &done);
+}
+
+static void send_ctld(struct parent_child *child, int *err)
+{
+    const struct parent_config *config = child->parent->config;
+    send_device(child, err);
+    drain_provision(child, err);
+    metrics_provision(child, err);
+    send_rules(child, err);
+    if (!config->network)
+        send_static_peers(child, err);
     if (config->report_version && config->report_version[0]) {
         struct ipc_report_version version;
         snprintf(version.version, sizeof version.version, "%s", config->report_version);
@@ -144,10 +191,42 @@ static void send_ctld(struct parent_child *child, int *err)
         const struct ipc_control_socket control = {.fd = config->control->fd};
         send_one(child, err, IPC_MSG_CONTROL_SOCKET, 0, &control);
     }
+    if (config->network) {
+        readiness_peers(&child->parent->readiness); /* TUNNEL_READY comes after the peers */
+        feed_start(child, err);
+    }
+}
+
+/* NX_ECLOSED: it died meanwhile, which its exit will tell. */
+static bool all_sent(struct parent_child *child, int err)
+{
+    if (err && err != NX_ECLOSED)
+        parent_misbehaved(child, nx_strerror(err));
+    return !err || err == NX_ECLOSED;
+}
+
+void provision_tunnel_addresses(struct parent_child *tunneld, const struct ipc_mesh_addresses *addresses)
+{
+    struct ipc_tunnel_config tunnel = {0};
+    int err = NX_OK;
+    tunnel.addresses.count = addresses->addresses.count;
+    memcpy(tunnel.addresses.item, addresses->addresses.item, sizeof tunnel.addresses.item);
+    send_tunnel_config(tunneld, &err, PARENT_REQUEST_TUNNEL, &tunnel);
+    send_rules(tunneld, &err);
+    if (all_sent(tunneld, err))
+        rule_change_child_up(&tunneld->parent->rule_change, IPC_TUNNELD, clock_now_ns());
+}
+
+void provision_device(struct parent_child *ctld)
+{
+    int err = NX_OK;
+    send_device(ctld, &err);
+    all_sent(ctld, err);
 }
 
 void provision_child(struct parent_child *child)
 {
+    const bool in_network = child->parent->config->network != NULL;
     int err = NX_OK;
     if (child->role == IPC_PROXYD)
         send_proxyd(child, &err);
@@ -155,9 +234,10 @@ void provision_child(struct parent_child *child)
         send_tunneld(child, &err);
     else
         send_ctld(child, &err);
-    /* NX_ECLOSED: it died meanwhile, which its exit will tell. */
-    if (err && err != NX_ECLOSED)
-        parent_misbehaved(child, nx_strerror(err));
+    if (!all_sent(child, err))
+        return;
+    if (child->role == IPC_TUNNELD && in_network)
+        join_tunnel_up(child->parent);
     else
         rule_change_child_up(&child->parent->rule_change, child->role, clock_now_ns());
 }

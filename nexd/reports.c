@@ -23,10 +23,28 @@ static void ready_check(struct parent *parent)
 {
     if (!readiness_check(&parent->readiness))
         return;
-    log_info("ready: UDP port %u, %zu rules, %zu peers", parent->kept.tunnel_port, parent->rules.count,
-             parent->config->wgconf->peer_count);
-    notify_send(parent->config->notify, "READY=1\nSTATUS=Running");
+    if (parent->config->network) {
+        log_info("ready: UDP port %u, %zu rules", parent->kept.tunnel_port, parent->rules.count);
+        notify_send(parent->config->notify, "READY=1");
+        join_status(parent);
+    } else {
+        log_info("ready: UDP port %u, %zu rules, %zu peers", parent->kept.tunnel_port, parent->rules.count,
+                 parent->config->wgconf->peer_count);
+        notify_send(parent->config->notify, "READY=1\nSTATUS=Running");
+    }
     rule_change_open(&parent->rule_change, clock_now_ns());
+}
+
+/* A port that was merely remembered is given up for any other. */
+static void tunnel_refused(struct parent_child *proxyd, const char *why)
+{
+    const struct ipc_tunnel_bind any = {.port = 0};
+    if (join_port_refused(proxyd->parent, why)) {
+        ipc_send(proxyd->link, IPC_MSG_TUNNEL_BIND, PARENT_REQUEST_BIND, &any);
+        return;
+    }
+    log_error("%s", why);
+    parent_fail(proxyd->parent);
 }
 
 static void result(struct parent_child *child, uint32_t request, const struct ipc_result *message)
@@ -36,8 +54,9 @@ static void result(struct parent_child *child, uint32_t request, const struct ip
     if ((request >= 1 && request <= RULEBOOK_ID_MAX) || request & RULE_CHANGE_REMOVE) {
         rules_result(child, request, message);
     } else if (request == PARENT_REQUEST_BIND && child->role == IPC_PROXYD && !ok) {
-        log_error("%s", message->text[0] ? message->text : "tunnel (UDP): its port cannot be had");
-        parent_fail(parent);
+        tunnel_refused(child, message->text[0] ? message->text : "tunnel (UDP): its port cannot be had");
+    } else if (request == PARENT_REQUEST_TUNNEL && child->role == IPC_TUNNELD) {
+        join_tunnel_result(child, message);
     } else if (request == PARENT_REQUEST_PEERS && child->role == IPC_CTLD) {
         if (ok)
             readiness_peers(&parent->readiness);
@@ -78,7 +97,7 @@ static void keep(struct parent_child *child, enum rule_protocol protocol, uint16
 static void tunnel_bound(struct parent_child *child, uint32_t request, struct ipc_tunnel_bound *message)
 {
     struct parent *parent = child->parent;
-    uint16_t wanted = parent->config->wgconf->listen_port;
+    uint16_t wanted = join_port(parent);
     if (request != PARENT_REQUEST_BIND || (wanted && wanted != message->port) ||
         kept_put_tunnel(&parent->kept, message->port, &message->udp4, &message->udp6)) {
         parent_misbehaved(child, "tunnel sockets that were not asked for, or not bound to their port");
@@ -86,6 +105,7 @@ static void tunnel_bound(struct parent_child *child, uint32_t request, struct ip
     }
     log_debug("the tunnel has UDP port %u, IPv4%s", message->port,
               parent->kept.tunnel6 >= 0 ? " and IPv6" : " only");
+    join_port_bound(parent, message->port);
     uint64_t now_ns = clock_now_ns();
     supervisor_gate_open(&parent->supervisor, IPC_TUNNELD, now_ns);
     supervisor_gate_open(&parent->supervisor, IPC_CTLD, now_ns);
@@ -177,7 +197,8 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         log_level(child, message->header.request, &body->log_level);
         break;
     default: /* the decoder lets nothing else through */
-        parent_misbehaved(child, "a message that the parent takes no part in");
+        if (child->role != IPC_CTLD || !join_message(child, message))
+            parent_misbehaved(child, "a message that the parent takes no part in");
         break;
     }
     ready_check(parent);

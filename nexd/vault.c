@@ -15,6 +15,7 @@ struct preshared {
 
 struct secrets {
     uint8_t private_key[KEY_BYTES];
+    struct ipc_credential credentials[IPC_CREDENTIAL_LAST]; /* by kind - 1; without length: none */
     struct preshared preshared[];
 };
 
@@ -27,6 +28,7 @@ struct vault {
 static void vault_fill(struct vault *vault, struct wgconf *conf)
 {
     struct secrets *secrets = vault->secrets;
+    memset(secrets->credentials, 0, sizeof secrets->credentials);
     memcpy(secrets->private_key, conf->private_key, KEY_BYTES);
     sodium_memzero(conf->private_key, KEY_BYTES);
     size_t count = 0;
@@ -92,4 +94,40 @@ void vault_preshared(struct vault *vault, size_t i, struct ipc_peer_secret *out)
     memcpy(out->public_key, vault->secrets->preshared[i].public_key, KEY_BYTES);
     memcpy(out->preshared_key, vault->secrets->preshared[i].preshared_key, KEY_BYTES);
     sodium_mprotect_noaccess(vault->secrets);
+}
+
+void vault_key_make(uint8_t private_key[KEY_BYTES], uint8_t public_key[KEY_BYTES])
+{
+    randombytes_buf(private_key, KEY_BYTES);
+    private_key[0] &= 248;
+    private_key[KEY_BYTES - 1] = (uint8_t)((private_key[KEY_BYTES - 1] & 127) | 64);
+    crypto_scalarmult_base(public_key, private_key);
+}
+
+void vault_key_replace(struct vault *vault, const uint8_t private_key[KEY_BYTES])
+{
+    sodium_mprotect_readwrite(vault->secrets);
+    memcpy(vault->secrets->private_key, private_key, KEY_BYTES);
+    crypto_scalarmult_base(vault->public_key, vault->secrets->private_key);
+    sodium_mprotect_noaccess(vault->secrets);
+}
+
+void vault_credential_put(struct vault *vault, enum ipc_credential_kind kind, const char *value,
+                          size_t length)
+{
+    sodium_mprotect_readwrite(vault->secrets);
+    struct ipc_credential *credential = &vault->secrets->credentials[kind - 1];
+    sodium_memzero(credential, sizeof *credential);
+    credential->kind = (uint8_t)kind;
+    credential->value.length = (uint16_t)(length < IPC_CREDENTIAL_MAX ? length : IPC_CREDENTIAL_MAX);
+    memcpy(credential->value.data, value, credential->value.length);
+    sodium_mprotect_noaccess(vault->secrets);
+}
+
+bool vault_credential(struct vault *vault, enum ipc_credential_kind kind, struct ipc_credential *out)
+{
+    sodium_mprotect_readonly(vault->secrets);
+    *out = vault->secrets->credentials[kind - 1];
+    sodium_mprotect_noaccess(vault->secrets);
+    return out->value.length > 0;
 }

@@ -5,7 +5,10 @@
  * there it reports each thing that happens to it, one line of text a datagram, and takes orders: "crash",
  * "exit N", "garbage" (a datagram that is no message), "deaf" (SHUTDOWN is ignored), "orphan" (leaves a
  * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
- * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported). */
+ * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported). In a
+ * control plane's network, ctld also takes "addresses A…", "renew" (of its present key), "renew-old" (of
+ * another), "store SLOT BYTES" (a JSON object of that length, 0: empty), "store-bad", "continue" (a piece of
+ * nothing), "prompt", "phase N TEXT" and "give-up". */
 #include "common/key.h"
 #include "ipc/link.h"
 
@@ -32,6 +35,10 @@ static struct ipc_link_broken last_link;
 static enum ipc_role role;
 static int test_fd = -1;
 static bool deaf;
+static bool configured, has_sockets; /* tunneld */
+static struct ipc_device device;     /* ctld: as told last */
+static size_t stored_bytes[IPC_SLOT_LAST + 1];
+static uint8_t stored_sum[IPC_SLOT_LAST + 1];
 static bool mute;
 static bool listening[UINT16_MAX + 1];       /* that port's listener exists: made here, or handed back */
 static uint16_t rule_ports[RULES_MAX_COUNT]; /* by id */
@@ -100,6 +107,102 @@ static void wish(const char *text)
     ipc_send(parent, IPC_MSG_RULE_REQUEST, ++request, &message);
 }
 
+/* -- What ctld asks in a network -- */
+
+static void addresses(const char *text)
+{
+    static uint32_t request = 0x100;
+    struct ipc_mesh_addresses message = {0};
+    char copy[LINE_MAX_BYTES], *save = NULL;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        if (netaddr_parse(word, &message.addresses.item[message.addresses.count++]))
+            fail("address");
+    ipc_send(parent, IPC_MSG_MESH_ADDRESSES, request++, &message);
+}
+
+static void renew(bool current)
+{
+    struct ipc_key_renew message = {0};
+    memcpy(message.public_key, device.public_key, sizeof message.public_key);
+    message.public_key[0] ^= current ? 0 : 1;
+    ipc_send(parent, IPC_MSG_KEY_RENEW, 0x200, &message);
+}
+
+/* {"":"xxx…"}, in pieces. */
+static void store(const char *text)
+{
+    unsigned slot;
+    size_t length, sent = 0;
+    if (sscanf(text, "%u %zu", &slot, &length) != 2)
+        fail("order");
+    char *document = malloc(length + 1);
+    if (!document)
+        fail("memory");
+    memset(document, 'x', length);
+    if (length >= 7) {
+        memcpy(document, "{\"\":\"", 6);
+        memcpy(document + length - 2, "\"}", 2);
+    }
+    do {
+        struct ipc_stored piece = {.slot = (uint8_t)slot, .first = sent == 0};
+        piece.data.length = (uint16_t)(length - sent < IPC_STORED_MAX ? length - sent : IPC_STORED_MAX);
+        memcpy(piece.data.data, document + sent, piece.data.length);
+        sent += piece.data.length;
+        piece.last = sent == length;
+        while (ipc_send(parent, IPC_MSG_STORED, piece.last ? 0x300 : 0, &piece) == -3)
+            ipc_link_flush(parent, 1000); /* NX_EAGAIN: the queue is full */
+    } while (sent < length);
+    free(document);
+}
+
+static void piece(bool first, const char *text)
+{
+    struct ipc_stored message = {.slot = IPC_SLOT_DEVICE, .first = first, .last = true};
+    message.data.length = (uint16_t)strlen(text);
+    memcpy(message.data.data, text, message.data.length);
+    ipc_send(parent, IPC_MSG_STORED, 0x300, &message);
+}
+
+static void prompt(void)
+{
+    const struct ipc_login_prompt message = {.url = "https://login.example/",
+                                             .complete_url = "https://login.example/?code=ABCD-EFGH",
+                                             .code = "ABCD-EFGH"};
+    ipc_send(parent, IPC_MSG_LOGIN_PROMPT, 0, &message);
+}
+
+static void phase(const char *text)
+{
+    struct ipc_phase message = {.phase = (uint8_t)(text[0] - '0')};
+    snprintf(message.text, sizeof message.text, "%s", text[1] ? text + 2 : "");
+    ipc_send(parent, IPC_MSG_PHASE, 0, &message);
+}
+
+static bool network_order(const char *text)
+{
+    static const struct ipc_give_up give_up_message = {.text = "the key is not known; ask for another"};
+    if (strncmp(text, "addresses ", 10) == 0)
+        addresses(text + 10);
+    else if (strcmp(text, "renew") == 0 || strcmp(text, "renew-old") == 0)
+        renew(strcmp(text, "renew") == 0);
+    else if (strncmp(text, "store ", 6) == 0)
+        store(text + 6);
+    else if (strcmp(text, "store-bad") == 0)
+        piece(true, "[1]");
+    else if (strcmp(text, "continue") == 0)
+        piece(false, "{}");
+    else if (strcmp(text, "prompt") == 0)
+        prompt();
+    else if (strncmp(text, "phase ", 6) == 0)
+        phase(text + 6);
+    else if (strcmp(text, "give-up") == 0)
+        ipc_send(parent, IPC_MSG_GIVE_UP, 0, &give_up_message);
+    else
+        return false;
+    return true;
+}
+
 /* Of the sibling that was linked last. */
 static void accuse(void)
 {
@@ -128,6 +231,8 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         orphan();
     else if (strcmp(order, "mute") == 0)
         mute = true;
+    else if (network_order(order))
+        ;
     else if (strncmp(order, "add ", 4) == 0 || strncmp(order, "remove ", 7) == 0)
         wish(order);
     report("done %s", order);
@@ -160,9 +265,15 @@ static int loopback_socket(int type, uint16_t *port)
     return fd;
 }
 
-static void tunnel_bind(uint32_t request)
+/* Port 1 stands for one that cannot be had. */
+static void tunnel_bind(uint32_t request, uint16_t port)
 {
-    struct ipc_tunnel_bound bound = {.udp6 = -1};
+    struct ipc_tunnel_bound bound = {.udp6 = -1, .port = port};
+    const struct ipc_result in_use = {.result = IPC_IN_USE, .text = "tunnel: UDP port 1 is taken"};
+    if (port == 1) {
+        ipc_send(parent, IPC_MSG_RESULT, request, &in_use);
+        return;
+    }
     bound.udp4 = loopback_socket(SOCK_DGRAM, &bound.port);
     ipc_send(parent, IPC_MSG_TUNNEL_BOUND, request, &bound);
     close(bound.udp4);
@@ -202,8 +313,22 @@ static void rule_remove(uint32_t request, const struct ipc_rule_remove *rule)
 static void tunnel_ready(void)
 {
     struct ipc_tunnel_ready ready;
+    if (!configured || !has_sockets)
+        return;
     memcpy(ready.public_key, public_key, sizeof public_key);
     ipc_send(parent, IPC_MSG_TUNNEL_READY, 0, &ready);
+}
+
+static void stored(const struct ipc_stored *message)
+{
+    size_t slot = message->slot;
+    if (message->first)
+        stored_bytes[slot] = stored_sum[slot] = 0;
+    for (size_t i = 0; i < message->data.length; i++)
+        stored_sum[slot] = (uint8_t)(stored_sum[slot] * 31 + message->data.data[i]);
+    stored_bytes[slot] += message->data.length;
+    if (message->last)
+        report("stored %zu %zu %u", slot, stored_bytes[slot], stored_sum[slot]);
 }
 
 static void on_message(struct ipc_link *link, struct ipc_message *message, void *arg)
@@ -223,8 +348,8 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
         report("answer %u %.100s", body->result.result, body->result.text);
         break;
     case IPC_MSG_TUNNEL_BIND:
-        report("bind");
-        tunnel_bind(request);
+        report("bind %u", body->tunnel_bind.port);
+        tunnel_bind(request, body->tunnel_bind.port);
         break;
     case IPC_MSG_LISTENER_KEEP:
         listening[body->listener_keep.port] = true;
@@ -232,10 +357,41 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
         break;
     case IPC_MSG_TUNNEL_CONFIG:
         crypto_scalarmult_base(public_key, body->tunnel_config.private_key);
-        report("config");
+        report("config %u", body->tunnel_config.addresses.count);
+        configured = true;
+        if (request)
+            ipc_send(link, IPC_MSG_RESULT, request, &ok);
+        tunnel_ready();
         break;
     case IPC_MSG_TUNNEL_SOCKETS:
+        has_sockets = true;
+        report("sockets");
         tunnel_ready();
+        break;
+    case IPC_MSG_OUTLET:
+        report("outlet %u %s:%u", body->outlet.kind, body->outlet.host, body->outlet.port);
+        break;
+    case IPC_MSG_DEVICE:
+        device = body->device;
+        report("device %02x%02x%02x%02x %u", device.public_key[0], device.public_key[1], device.public_key[2],
+               device.public_key[3], device.addresses.count);
+        break;
+    case IPC_MSG_NETWORK:
+        test_meet(body->network.hostname);
+        report("network %s", body->network.service_url);
+        break;
+    case IPC_MSG_CREDENTIAL:
+        report("credential %u %.*s", body->credential.kind, (int)body->credential.value.length,
+               (const char *)body->credential.value.data);
+        break;
+    case IPC_MSG_STUN_SERVER:
+        report("stun %s:%u", body->stun_server.host, body->stun_server.port);
+        break;
+    case IPC_MSG_STORED:
+        stored(&body->stored);
+        break;
+    case IPC_MSG_NETWORK_DONE:
+        report("network done %u", body->network_done.stun_servers);
         break;
     case IPC_MSG_PEER_SECRET:
         report("secret %02x", body->peer_secret.preshared_key[0]);
@@ -285,7 +441,8 @@ int main(int argc, char **argv)
 {
     static const struct ipc_link_ops ops = {.on_message = on_message, .on_close = on_close};
     role = role_of(argv[0]);
-    if (argc != 4 || strncmp(argv[1], "--log-level=", 12) || strcmp(argv[2], "--log-format=text") != 0 ||
+    if (argc != 4 + (role == IPC_CTLD && argc == 5 && strcmp(argv[4], "--ca-file=/ca.pem") == 0) ||
+        strncmp(argv[1], "--log-level=", 12) || strcmp(argv[2], "--log-format=text") != 0 ||
         strncmp(argv[3], "--sandbox=", 10))
         return 98;
     /* Nothing else may have come along: no descriptor past the link, and no environment but the sanitizers'.

@@ -1,6 +1,7 @@
 /* The parent as a program, with a configuration made up on the command line and no sandbox: what
  * test_parent.c starts. Usage: fake_parent PORT RULE_HOST…; each host gets an egress rule, the first one's
- * port is PORT. NEXD_TEST_STATE names the state folder, if there is to be one. */
+ * port is PORT. NEXD_TEST_STATE names the state folder, if there is to be one. NEXD_TEST_NETWORK: a control
+ * plane's network is to be joined; its value is the device's hostname there. */
 #include "common/err.h"
 #include "common/log.h"
 #include "nexd/parent.h"
@@ -18,6 +19,27 @@ static void signals_block(void)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
+static struct network_config network;
+
+/* No peers; two STUN servers, two outlets, a registration key and a password. */
+static void network_make(const char *hostname, struct wgconf *conf)
+{
+    snprintf(network.network.service_url, sizeof network.network.service_url, "https://nexodus.example");
+    snprintf(network.network.hostname, sizeof network.network.hostname, "%s", hostname);
+    snprintf(network.network.os, sizeof network.network.os, "linux");
+    network.stun_server_count = 2;
+    network.outlet_count = 2;
+    for (size_t i = 0; i < 2; i++) {
+        network.stun_servers[i].port = (uint16_t)(3478 + i);
+        snprintf(network.stun_servers[i].host, sizeof network.stun_servers[i].host, "stun.example");
+        network.outlets[i].kind = (uint8_t)(i + 1);
+        network.outlets[i].port = 443;
+        snprintf(network.outlets[i].host, sizeof network.outlets[i].host, "%s.example", i ? "proxy" : "api");
+    }
+    network.ca_file = "/ca.pem";
+    conf->address_count = conf->peer_count = 0;
 }
 
 int main(int argc, char **argv)
@@ -60,8 +82,14 @@ int main(int argc, char **argv)
     const struct control_socket none = {.fd = -1};
     config.notify = &notify;
     config.control = &none;
+    if (getenv("NEXD_TEST_NETWORK")) {
+        network_make(getenv("NEXD_TEST_NETWORK"), &conf);
+        config.network = &network;
+    }
     if (vault_take(&conf, &config.vault))
         return 94;
+    vault_credential_put(config.vault, IPC_CREDENTIAL_REG_KEY, "RK:a", 4);
+    vault_credential_put(config.vault, IPC_CREDENTIAL_PASSWORD, "secret", 6);
     char error[STATE_ERROR_MAX];
     config.state_missing = "no state folder";
     if (getenv("NEXD_TEST_STATE") &&
