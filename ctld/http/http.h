@@ -31,8 +31,9 @@ enum http_failure {
 /* Copied by submit(); nothing of it needs to live on. */
 struct http_request {
     enum http_method method;
-    const char *url;          /* https://… */
-    const char *bearer;       /* Authorization: Bearer; NULL = none. Wiped when the request ends */
+    const char *url;    /* https://… */
+    const char *bearer; /* Authorization: Bearer; NULL = none. Wiped when the request ends */
+    const char *basic;  /* Authorization in its own words ("Basic …"), instead of `bearer`; likewise */
     const char *content_type; /* NULL = no body */
     const void *body;         /* wiped when the request ends */
     size_t body_bytes;

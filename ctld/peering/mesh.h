@@ -9,9 +9,9 @@
 #include "ctld/peering/stun_client.h"
 #include "ctld/peers.h"
 
-/* Request ids of this source have this bit, so that answers can be told from those to others on the same
- * links. */
-#define MESH_REQUEST_BIT UINT32_C(0x80000000)
+/* Request ids of this source have this bit and not the one above, which is control_methods.h's, so that
+ * answers can be told from those to others on the same links. */
+#define MESH_REQUEST_BIT UINT32_C(0x40000000)
 
 struct mesh_ops {
     /* As ipc_send() on the present links. */
