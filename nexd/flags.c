@@ -22,10 +22,13 @@ static const char *value_source(const struct flag_value *value)
 int flag_fail(const struct flag_value *value, const char *problem)
 {
     char quoted[TEXT_QUOTE_MAX];
-    const char *const dashes = value->from_environment ? "" : "--";
+    const char *const dashes = value->from_environment || value->from_file ? "" : "--";
     snprintf(value->error, FLAG_ERROR_MAX, "%s%s %s: %s; example: %s%s%s%s", dashes, value_source(value),
              text_quote(value->text, quoted, sizeof(quoted)), problem, dashes, value_source(value),
-             value->from_environment ? "=" : " ", value->flag->example);
+             value->from_environment ? "="
+             : value->from_file      ? " = "
+                                     : " ",
+             value->flag->example);
     return NX_EINVAL;
 }
 
@@ -129,12 +132,15 @@ static int read_list(struct flag_value value)
     return err;
 }
 
+enum flag_source { FROM_COMMAND_LINE, FROM_ENVIRONMENT, FROM_FILE };
+
 static int read_value(const struct flag_scan *scan, const struct flag *flag, const char *text,
-                      bool from_environment)
+                      enum flag_source source)
 {
     const struct flag_value value = {.flag = flag,
                                      .text = text,
-                                     .from_environment = from_environment,
+                                     .from_environment = source == FROM_ENVIRONMENT,
+                                     .from_file = source == FROM_FILE,
                                      .result = scan->result,
                                      .error = scan->error};
     return flag->is_list ? read_list(value) : flag->read(&value);
@@ -198,7 +204,17 @@ int flag_scan_argument(struct flag_scan *scan, int argc, char **argv, int *index
         return NX_EINVAL;
     }
     scan->given |= UINT64_C(1) << id;
-    return read_value(scan, flag, text, false);
+    return read_value(scan, flag, text, FROM_COMMAND_LINE);
+}
+
+bool flag_scan_has(const struct flag_scan *scan, size_t id)
+{
+    return ((scan->given | scan->environment) & UINT64_C(1) << id) != 0;
+}
+
+int flag_scan_file(struct flag_scan *scan, size_t id, const char *text)
+{
+    return read_value(scan, &scan->flags[id], text, FROM_FILE);
 }
 
 const char *flag_environment_get(char **envp, const char *name)
@@ -220,7 +236,8 @@ int flag_scan_environment(struct flag_scan *scan, char **envp)
         const char *const text = flag_environment_get(envp, flag->environment);
         if (text == NULL || text[0] == '\0')
             continue;
-        const int err = read_value(scan, flag, text, true);
+        scan->environment |= UINT64_C(1) << id;
+        const int err = read_value(scan, flag, text, FROM_ENVIRONMENT);
         if (err != NX_OK)
             return err;
     }

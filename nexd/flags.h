@@ -1,8 +1,9 @@
 /* Command line flags from a table: one line of the table is all that a flag needs.
  *
  * A flag is written -name, --name, --name=VALUE or --name VALUE; its environment variable counts when the
- * flag is not on the command line and the variable is not empty. Every error is one line that names the flag
- * or variable, quotes the value safely and shows a right one. Nothing is printed here. */
+ * flag is not on the command line and the variable is not empty; a configuration file where neither is. Every
+ * error is one line that names the flag or variable, quotes the value safely and shows a right one. Nothing
+ * is printed here. */
 #ifndef NEXD_NEXD_FLAGS_H
 #define NEXD_NEXD_FLAGS_H
 
@@ -21,7 +22,7 @@ struct flag;
 struct flag_value {
     const struct flag *flag;
     const char *text;
-    bool from_environment;
+    bool from_environment, from_file;
     void *result; /* the struct that flag->offset counts in */
     char *error;  /* FLAG_ERROR_MAX bytes */
 };
@@ -35,7 +36,9 @@ struct flag {
     enum flag_place place;
     bool
         is_list; /* the value is split at commas, and each part read on its own, without blanks at its ends */
-    bool is_switch; /* the value may be left out, and then is "true" */
+    bool is_switch;    /* the value may be left out, and then is "true" */
+    bool is_secret;    /* a configuration file names another file that holds it */
+    bool is_only_flag; /* it has no meaning in a configuration file */
     flag_read_fn read;
     size_t offset;              /* of the target in the result */
     uint64_t min, max;          /* of a number; for a path, max is the size of the target in bytes */
@@ -62,7 +65,8 @@ struct flag_scan {
     size_t count; /* at most FLAGS_MAX */
     void *result;
     char *error;
-    uint64_t given; /* bits by index: was on the command line */
+    uint64_t given;       /* bits by index: was on the command line */
+    uint64_t environment; /* bits by index: was in the environment */
 };
 
 /* True for an argument that is written as a flag: a dash and more. */
@@ -75,6 +79,11 @@ bool flag_is_named(const char *argument, const char *name);
 int flag_scan_argument(struct flag_scan *scan, int argc, char **argv, int *index, bool after_command);
 /* To be called after the last argument. */
 int flag_scan_environment(struct flag_scan *scan, char **envp);
+
+/* Was the flag given on the command line or in the environment? After flag_scan_environment(). */
+bool flag_scan_has(const struct flag_scan *scan, size_t id);
+/* A value of the flag at index `id`, from a configuration file. */
+int flag_scan_file(struct flag_scan *scan, size_t id, const char *text);
 
 /* Value of a variable in `envp` (which may be NULL), or NULL. */
 const char *flag_environment_get(char **envp, const char *name);

@@ -5,6 +5,7 @@
  * for everything else. */
 #include "common/err.h"
 #include "common/log.h"
+#include "nexd/check.h"
 #include "nexd/options.h"
 #include "nexd/parent.h"
 #include "nexd/zone.h"
@@ -188,6 +189,8 @@ int main(int argc, char **argv)
         options_usage(stdout, options.help_topic);
     else if (options.command == OPTIONS_VERSION)
         printf("version: %s\n", NEXD_VERSION);
+    else if (options.command == OPTIONS_CHECK)
+        status = check_run(&options, stdout, stderr);
     else
         status = proxy(&options);
     options_free(&options);

@@ -1,5 +1,6 @@
 /* Arguments are read from left to right: flags by the table, the first other word is the command. Then come
  * the environment, for flags that were not given, and the checks that only the whole allows. */
+#include "nexd/config_file.h"
 #include "nexd/identity.h"
 #include "nexd/options_table.h"
 
@@ -48,7 +49,7 @@ static int fail_command(const struct options_reader *reader, const char *word)
     }
     if (nearest == NULL)
         return fail_argument(reader, "unknown command", word,
-                             ", commands are proxy, version and help; example: nexd help");
+                             ", commands are proxy, check, version and help; example: nexd help");
     snprintf(hint, sizeof(hint), ", did you mean %s? example: nexd %s", nearest, nearest);
     return fail_argument(reader, "unknown command", word, hint);
 }
@@ -95,6 +96,12 @@ static int read_word(struct options_reader *reader, const char *word)
                          "nexd proxy --ingress tcp:8080:127.0.0.1:80");
 }
 
+/* proxy, and check, which is told the same. */
+static bool takes_rules(const struct options *options)
+{
+    return options->command == OPTIONS_PROXY || options->command == OPTIONS_CHECK;
+}
+
 static int read_arguments(struct options_reader *reader, int argc, char **argv)
 {
     bool only_words = false;
@@ -113,7 +120,7 @@ static int read_arguments(struct options_reader *reader, int argc, char **argv)
             reader->has_command = true;
             return NX_OK;
         } else {
-            const bool after_proxy = reader->has_command && reader->draft.options.command == OPTIONS_PROXY;
+            const bool after_proxy = reader->has_command && takes_rules(&reader->draft.options);
             err = flag_scan_argument(&reader->scan, argc, argv, &i, after_proxy);
         }
     }
@@ -186,11 +193,11 @@ static int check_whole(struct options_reader *reader)
         return NX_EINVAL;
     }
     int err = check_duplicate_rules(reader);
-    if (err == NX_OK && options->command == OPTIONS_PROXY && options->wireguard_config[0] == '\0') {
+    if (err == NX_OK && takes_rules(options) && options->wireguard_config[0] == '\0') {
         snprintf(reader->error, OPTIONS_ERROR_MAX,
-                 "proxy requires a WireGuard configuration (--wireguard-config or NEXD_WIREGUARD_CONFIG); "
+                 "%s requires a WireGuard configuration (--wireguard-config or NEXD_WIREGUARD_CONFIG); "
                  "example: %s",
-                 example);
+                 options->command == OPTIONS_CHECK ? "check" : "proxy", example);
         err = NX_EINVAL;
     }
     return err != NX_OK ? err : order_rules(reader, options);
@@ -232,8 +239,10 @@ int options_parse(int argc, char **argv, char **envp, struct options *out, char 
     struct options *const options = &reader.draft.options;
     error[0] = '\0';
     int err = read_arguments(&reader, argc, argv);
-    if (err == NX_OK && options->command == OPTIONS_PROXY)
+    if (err == NX_OK && takes_rules(options))
         err = flag_scan_environment(&reader.scan, envp);
+    if (err == NX_OK && takes_rules(options) && options->config_file[0] != '\0')
+        err = config_file_load(&reader.scan, options->config_file);
     if (err == NX_OK)
         err = check_whole(&reader);
     if (err != NX_OK) {

@@ -1,6 +1,7 @@
 /* nexd's command line and environment, turned into one struct:
  *
  *     nexd [global flags] proxy [--ingress RULE]... [--egress RULE]...
+ *     nexd check, with the same flags: says what `proxy` would do
  *     nexd version
  *     nexd help [COMMAND]
  *
@@ -26,12 +27,13 @@ enum {
 };
 _Static_assert((int)OPTIONS_ERROR_MAX >= (int)WGCONF_ERROR_MAX, "errors of the configuration pass through");
 
-enum options_command { OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION };
+enum options_command { OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION, OPTIONS_CHECK };
 
 struct options {
     enum options_command command;
     enum options_command help_topic; /* with OPTIONS_HELP; OPTIONS_HELP is nexd as a whole */
-    char wireguard_config[PATH_MAX]; /* not empty with OPTIONS_PROXY */
+    char config_file[PATH_MAX];      /* "" = none */
+    char wireguard_config[PATH_MAX]; /* not empty with OPTIONS_PROXY and OPTIONS_CHECK */
     /* Defaults: for root /var/run/nexd.sock and /var/lib/nexd, for others below $HOME/.nexodus, and ""
      * without a usable HOME. */
     char unix_socket[OPTIONS_SOCKET_MAX];
@@ -49,9 +51,9 @@ struct options {
     size_t rule_count;
 };
 
-/* Reads arguments (argv[0] is skipped) and environment. NX_OK; else NX_EINVAL or NX_ENOMEM with the line for
- * standard error in `error` (OPTIONS_ERROR_MAX bytes, no newline) and nothing allocated. `out` is
- * overwritten. */
+/* Reads arguments (argv[0] is skipped), environment, and the configuration file that they name. NX_OK; else
+ * NX_EINVAL or NX_ENOMEM with the line for standard error in `error` (OPTIONS_ERROR_MAX bytes, no newline)
+ * and nothing allocated. `out` is overwritten. */
 int options_parse(int argc, char **argv, char **envp, struct options *out, char *error);
 void options_free(struct options *options);
 

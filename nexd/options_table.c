@@ -102,6 +102,16 @@ const struct flag options_flags[] = {
      .argument = "RULE",
      .example = "tcp:8443:100.64.0.7:443",
      .help = "Forward what local programs send to a port of this host\nto a destination in the mesh"},
+    {.name = "config",
+     .environment = "NEXD_CONFIG",
+     .is_only_flag = true,
+     .read = flag_read_path,
+     .offset = TARGET(config_file),
+     .max = PATH_MAX,
+     .argument = "FILE",
+     .example = "/etc/nexd/nexd.conf",
+     .help = "Configuration file: lines \"name = value\" with the names of\nthese flags; flags and variables "
+             "count before it"},
     {.name = "wireguard-config",
      .environment = "NEXD_WIREGUARD_CONFIG",
      .read = flag_read_path,
@@ -202,6 +212,7 @@ _Static_assert(sizeof(options_flags) / sizeof(options_flags[0]) <= FLAGS_MAX,
 
 const struct options_command_name options_commands[] = {
     {"proxy", OPTIONS_PROXY, "carry TCP and UDP services across the mesh by rules"},
+    {"check", OPTIONS_CHECK, "say what is wrong with the configuration, and what proxy would do"},
     {"version", OPTIONS_VERSION, "print the version"},
     {"help", OPTIONS_HELP, "explain nexd or one of its commands"},
 };

@@ -38,6 +38,7 @@ static void print_overview(FILE *stream)
           "\n"
           "Usage:\n"
           "  nexd [flags] proxy [--ingress RULE]... [--egress RULE]...\n"
+          "  nexd [flags] check [--ingress RULE]... [--egress RULE]...\n"
           "  nexd version\n"
           "  nexd help [COMMAND]\n"
           "\n"
@@ -78,10 +79,26 @@ static void print_proxy(FILE *stream)
           stream);
 }
 
+static void print_check(FILE *stream)
+{
+    fputs("Say what is wrong with the configuration, and what `nexd proxy` would do with it, without\n"
+          "starting anything. Exit status 0: it would start; 2 or 1: it would not.\n"
+          "\n"
+          "Usage:\n"
+          "  nexd [flags] check [--ingress RULE]... [--egress RULE]...\n"
+          "\n"
+          "Flags are those of `nexd proxy`: see `nexd help proxy`.\n"
+          "\nExample: before a service is started again\n"
+          "  nexd --config /etc/nexd/nexd.conf check && systemctl restart nexd\n",
+          stream);
+}
+
 void options_usage(FILE *stream, enum options_command topic)
 {
     if (topic == OPTIONS_PROXY)
         print_proxy(stream);
+    else if (topic == OPTIONS_CHECK)
+        print_check(stream);
     else if (topic == OPTIONS_VERSION)
         fputs("Print the version.\n\nUsage:\n  nexd version\n", stream);
     else

@@ -308,8 +308,9 @@ START_TEST(help_shows_rules_and_variables)
     static const char *const words[] = {"--ingress RULE",        "--egress RULE",    "--unix-socket PATH",
                                         "NEXD_WIREGUARD_CONFIG", "NEXD_LISTEN_PORT", "NEXD_STATE_DIR",
                                         "NEXD_SANDBOX",          "NEXD_LOGLEVEL",    "tcp:8080:127.0.0.1:80"};
-    static const enum options_command topics[] = {OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION};
-    for (size_t topic = 0; topic < 3; topic++) {
+    static const enum options_command topics[] = {OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION,
+                                                  OPTIONS_CHECK};
+    for (size_t topic = 0; topic < 4; topic++) {
         char *text = NULL;
         size_t length = 0;
         FILE *const stream = open_memstream(&text, &length);

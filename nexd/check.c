@@ -1,0 +1,117 @@
+/* The checks are those of the start itself: the same parsers, and the state folder as the start reads it.
+ * Ports are not tried: nexd may be running with this very configuration. */
+#include "nexd/check.h"
+
+#include "common/err.h"
+#include "nexd/state/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct check {
+    const struct options *options;
+    FILE *out, *errors;
+    int status;
+};
+
+static void warning(void *arg, const char *message)
+{
+    const struct check *check = arg;
+    fprintf(check->errors, "nexd: warning: %s\n", message);
+}
+
+static void device_print(const struct check *check, const struct wgconf *conf)
+{
+    char text[NETPREFIX_TEXT_MAX];
+    fprintf(check->out, "device:         ");
+    for (size_t i = 0; i < conf->address_count; i++)
+        fprintf(check->out, "%s%s", i ? ", " : "", netprefix_format(&conf->addresses[i], text));
+    if (conf->listen_port)
+        fprintf(check->out, "; UDP port %u; %zu peers\n", conf->listen_port, conf->peer_count);
+    else
+        fprintf(check->out, "; any UDP port; %zu peers\n", conf->peer_count);
+}
+
+static void wireguard_check(struct check *check)
+{
+    struct wgconf conf = {0};
+    char error[OPTIONS_ERROR_MAX];
+    if (check->options->wireguard_config[0] == '\0')
+        return;
+    if (options_load_config(check->options, &conf, warning, check, error)) {
+        fprintf(check->errors, "nexd: %s\n", error);
+        check->status = OPTIONS_EXIT_USAGE;
+        return;
+    }
+    device_print(check, &conf);
+    wgconf_free(&conf);
+}
+
+static void control_print(const struct check *check)
+{
+    const struct options *options = check->options;
+    if (strcmp(options->unix_socket, "none") == 0 || options->unix_socket[0] == '\0')
+        fprintf(check->out, "control socket: none\n");
+    else if (options->unix_socket_group >= 0)
+        fprintf(check->out, "control socket: %s, for group %u\n", options->unix_socket,
+                (unsigned)options->unix_socket_group);
+    else
+        fprintf(check->out, "control socket: %s, for its owner only\n", options->unix_socket);
+}
+
+static void metrics_print(const struct check *check)
+{
+    char text[NETSOCK_TEXT_MAX];
+    if (check->options->metrics_listen.addr.family != NETADDR_NONE)
+        fprintf(check->out, "metrics:        http://%s/metrics\n",
+                netsock_format(&check->options->metrics_listen, text));
+}
+
+static void rule_print(const struct check *check, const struct rule *rule, const char *origin)
+{
+    char text[RULE_TEXT_MAX];
+    fprintf(check->out, "%-15s %s; listens on %s port %u of %s%s\n",
+            rule->direction == RULE_EGRESS ? "egress rule:" : "ingress rule:", rule_format(rule, text),
+            rule_protocol_name(rule->protocol), rule->listen_port,
+            rule->direction == RULE_EGRESS ? "this host" : "the tunnel's addresses", origin);
+}
+
+/* A folder that another instance has is no mistake: that may be the nexd that this configuration runs. */
+static void state_check(struct check *check)
+{
+    char error[STATE_ERROR_MAX];
+    struct state *state = NULL;
+    size_t count = 0;
+    const char *folder = check->options->state_dir;
+    if (folder[0] == '\0') {
+        fprintf(check->out, "state folder:   none: rules cannot be changed at run time\n");
+        return;
+    }
+    int err = state_open(folder, &state_sys_default, &state, error);
+    if (err == NX_EEXIST) {
+        fprintf(check->out, "state folder:   %s, in use by a running nexd\n", folder);
+    } else if (err) {
+        fprintf(check->errors, "nexd: %s\n", error);
+        check->status = check->status ? check->status : EXIT_FAILURE;
+    } else {
+        const struct rule *rules = state_rules(state, &count);
+        fprintf(check->out, "state folder:   %s\n", folder);
+        for (size_t i = 0; i < count; i++)
+            rule_print(check, &rules[i], " (added at run time)");
+    }
+    state_close(state);
+}
+
+int check_run(const struct options *options, FILE *out, FILE *errors)
+{
+    struct check check = {.options = options, .out = out, .errors = errors, .status = EXIT_SUCCESS};
+    wireguard_check(&check);
+    control_print(&check);
+    metrics_print(&check);
+    for (size_t i = 0; i < options->rule_count; i++)
+        rule_print(&check, &options->rules[i], "");
+    state_check(&check);
+    fprintf(out, check.status ? "not ok\n" : "ok\n");
+    return check.status;
+}
