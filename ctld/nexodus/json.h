@@ -3,8 +3,9 @@
  *
  * Bodies arrive in pieces: a json_reader takes them and builds a tree of values in memory of its own. Bytes,
  * nesting, length of a string and number of values are limited, and with them memory: a reader never holds
- * more than about twice `bytes_max` plus 96 bytes a value. Strings and names are checked to be UTF-8 as RFC
- * 3629 has it. All memory is wiped before it is freed, yajl's own included, as answers carry tokens.
+ * more than six times `bytes_max` (a long string is held as it came, decoded, and kept) plus 96 bytes for
+ * each of `values_max`. Strings and names are checked to be UTF-8 as RFC 3629 has it. All memory is wiped
+ * before it is freed, yajl's own included, as answers carry tokens.
  *
  * The tree is read by name. A value that is missing or has the wrong type gives a message with its path from
  * the root, as in "endpoints[0].address: not a string". Members that nobody asks for are ignored; of members

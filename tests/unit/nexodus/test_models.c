@@ -438,15 +438,14 @@ static int rule_error(const char *rule)
 
 START_TEST(rules_are_read_or_the_group_is_refused)
 {
-    static const char *const good[] = {
-        "{}",
-        "{\"ip_protocol\":\"\",\"ip_ranges\":null}",
-        "{\"ip_protocol\":\"icmpv6\"}",
-        "{\"ip_ranges\":[\"\"]}",
-        "{\"ip_ranges\":[\"10.0.0.1\",\"10.0.0.0/8\",\"10.0.0.5-10.0.0.9\",\"200::1-200::ff\",\"0.0.0.0/"
-        "0\",\"::/0\"]}",
-        "{\"from_port\":1,\"to_port\":65535}",
-        "{\"ip_ranges\":[\"10.0.0.1-10.0.0.1\"]}"};
+    static const char *const good[] = {"{}",
+                                       "{\"ip_protocol\":\"\",\"ip_ranges\":null}",
+                                       "{\"ip_protocol\":\"icmpv6\"}",
+                                       "{\"ip_ranges\":[\"\"]}",
+                                       "{\"ip_ranges\":[\"10.0.0.1\",\"10.0.0.0/8\",\"10.0.0.5-10.0.0.9\"]}",
+                                       "{\"ip_ranges\":[\"200::1-200::ff\",\"0.0.0.0/0\",\"::/0\"]}",
+                                       "{\"from_port\":1,\"to_port\":65535}",
+                                       "{\"ip_ranges\":[\"10.0.0.1-10.0.0.1\"]}"};
     static const struct {
         const char *rule, *error;
     } bad[] = {

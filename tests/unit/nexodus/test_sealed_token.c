@@ -128,15 +128,12 @@ END_TEST
 /* Seals any bytes for PUBLIC_KEY with the first vector's key of the header, as a hostile server could. */
 static int open_sealed(const void *plain, int length)
 {
-    static const char key_hex[] = "2967998f505114d1d7ad623f499e80222eba3aa0f104647eda973adac7f8d40c";
-    uint8_t key[KEY_BYTES], nonce[12] = {0}, ct[1024];
+    static const uint8_t key[KEY_BYTES] = {0x29, 0x67, 0x99, 0x8f, 0x50, 0x51, 0x14, 0xd1, 0xd7, 0xad, 0x62,
+                                           0x3f, 0x49, 0x9e, 0x80, 0x22, 0x2e, 0xba, 0x3a, 0xa0, 0xf1, 0x04,
+                                           0x64, 0x7e, 0xda, 0x97, 0x3a, 0xda, 0xc7, 0xf8, 0xd4, 0x0c};
+    uint8_t nonce[12] = {0}, ct[1024];
     char text[2048];
     int size = 0, rest = 0;
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        unsigned byte;
-        ck_assert_int_eq(sscanf(key_hex + 2 * i, "%2x", &byte), 1);
-        key[i] = (uint8_t)byte;
-    }
     EVP_CIPHER_CTX *const context = EVP_CIPHER_CTX_new();
     ck_assert(EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) > 0);
     ck_assert(EVP_EncryptUpdate(context, ct, &size, plain, length) > 0);
