@@ -3,6 +3,7 @@
 #include "common/err.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"
+#include "tunneld/netstack/tcp_conn.h"
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -86,7 +87,10 @@ void netstack_pcb_listed(struct tcp_pcb *pcb)
     pcb->lookup_next = slots[slot];
     slots[slot] = pcb;
     pcb_count++;
-    netstack_tcp_output_later(pcb); /* a new state: its timer is to be set */
+    if (pcb->state == TIME_WAIT)
+        tcp_conn_time_wait(pcb);
+    else
+        netstack_tcp_output_later(pcb); /* its timer is to be set */
 }
 
 void netstack_pcb_unlisted(struct tcp_pcb *pcb)

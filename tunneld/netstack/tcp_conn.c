@@ -46,6 +46,12 @@ int tcp_conn_attach(struct tcp_pcb *pcb)
     return NX_OK;
 }
 
+void tcp_conn_detach(struct tcp_pcb *pcb)
+{
+    destroy(0, tcp_conn_of(pcb));
+    tcp_ext_arg_set(pcb, 0, NULL);
+}
+
 void tcp_conn_listen(struct tcp_pcb *listener)
 {
     tcp_ext_arg_set(listener, 0, NULL);

@@ -36,6 +36,8 @@ static inline struct tcp_conn *tcp_conn_of(const struct tcp_pcb *pcb)
 void tcp_conn_init(struct timerq *queue);
 /* NX_OK or NX_ENOMEM; the pcb owns it from then on. */
 int tcp_conn_attach(struct tcp_pcb *pcb);
+/* The pcb goes on without it: it has nothing more to send or to receive. */
+void tcp_conn_detach(struct tcp_pcb *pcb);
 /* Has passively opened connections get theirs. */
 void tcp_conn_listen(struct tcp_pcb *listener);
 
@@ -54,6 +56,8 @@ void tcp_conn_take_options(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint1
 void tcp_conn_timer_init(struct timerq *queue);
 void tcp_conn_timer_setup(struct tcp_conn *conn);
 void tcp_conn_timer_stop(struct tcp_conn *conn);
+/* The pcb has entered TIME-WAIT. */
+void tcp_conn_time_wait(struct tcp_pcb *pcb);
 /* Something that the timer depends on may have changed. */
 void tcp_conn_timer_update(struct tcp_conn *conn, uint64_t now_ns);
 

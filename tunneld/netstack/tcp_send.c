@@ -129,10 +129,8 @@ static bool supply_limited(const struct tcp_pcb *pcb)
 void tcp_conn_output(struct tcp_pcb *pcb)
 {
     struct tcp_conn *conn = tcp_conn_of(pcb);
-    if (conn == NULL || pcb->state == TIME_WAIT) {
+    if (conn == NULL) {
         (void)tcp_output(pcb);
-        if (conn != NULL)
-            tcp_conn_timer_update(conn, clock_now_ns());
         return;
     }
     struct sender *sender = &conn->sender;

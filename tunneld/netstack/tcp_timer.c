@@ -6,16 +6,18 @@
 #include "tunneld/netstack/internal.h"
 #include "tunneld/netstack/tcp_conn.h"
 
-#define DELAYED_ACK_NS (40 * NS_PER_MS)
-#define TICK_NS        (TCP_SLOW_INTERVAL * NS_PER_MS)
-#define PERSIST_MIN_NS (200 * NS_PER_MS)
-#define PERSIST_MAX_NS (60 * NS_PER_S)
-#define GIVE_UP_NS     (600 * NS_PER_S) /* RFC 9293, 3.8.3: R2 at least 100 s */
-#define SYN_GIVE_UP_NS (20 * NS_PER_S)
-#define CLOSE_RETRY_NS NS_PER_S
+#define DELAYED_ACK_NS    (40 * NS_PER_MS)
+#define TICK_NS           (TCP_SLOW_INTERVAL * NS_PER_MS)
+#define PERSIST_MIN_NS    (200 * NS_PER_MS)
+#define PERSIST_MAX_NS    (60 * NS_PER_S)
+#define GIVE_UP_NS        (600 * NS_PER_S) /* RFC 9293, 3.8.3: R2 at least 100 s */
+#define SYN_GIVE_UP_NS    (20 * NS_PER_S)
+#define TIME_WAIT_STEP_NS (500 * NS_PER_MS)
+#define CLOSE_RETRY_NS    NS_PER_S
 enum { PERSIST_PROBES_MAX = 60 };
 
 static struct timerq *timers;
+static struct timerq_timer time_wait_timer;
 
 /* lwIP stamps what it receives with tcp_ticks. */
 void tcp_conn_ticks_update(uint64_t now_ns)
@@ -41,18 +43,13 @@ static uint64_t keepalive_ns(const struct tcp_pcb *pcb, uint64_t now_ns)
     return since_heard_ns(pcb, after_ms * NS_PER_MS + TICK_NS, now_ns);
 }
 
-/* When the state itself ends; UINT64_MAX = it does not. */
+/* When a connection that we have closed wholly ends though the peer says nothing; UINT64_MAX = it does not.
+ */
 static uint64_t state_end_ns(const struct tcp_pcb *pcb, uint64_t now_ns)
 {
-    switch (pcb->state) {
-    case TIME_WAIT:
-        return since_heard_ns(pcb, 2 * TCP_MSL * NS_PER_MS, now_ns);
-    case FIN_WAIT_2:
-        return pcb->flags & TF_RXCLOSED ? since_heard_ns(pcb, TCP_FIN_WAIT_TIMEOUT * NS_PER_MS, now_ns)
-                                        : UINT64_MAX;
-    default:
+    if (pcb->state != FIN_WAIT_2 || !(pcb->flags & TF_RXCLOSED))
         return UINT64_MAX;
-    }
+    return since_heard_ns(pcb, TCP_FIN_WAIT_TIMEOUT * NS_PER_MS, now_ns);
 }
 
 /* How long a peer that answers nothing is tried. */
@@ -72,8 +69,6 @@ static uint64_t deadline_ns(const struct tcp_conn *conn, uint64_t now_ns)
 {
     const struct tcp_pcb *pcb = conn->pcb;
     uint64_t at_ns = state_end_ns(pcb, now_ns);
-    if (pcb->state == TIME_WAIT)
-        return at_ns;
     if (conn->started)
         at_ns = least(at_ns, least(sender_deadline_ns(&conn->sender), give_up_ns(conn)));
     at_ns = least(least(at_ns, conn->pace_ns), least(conn->delayed_ack_ns, conn->persist_ns));
@@ -150,10 +145,6 @@ static void fire(struct timerq_timer *timer, void *arg, uint64_t now_ns)
     tcp_conn_ticks_update(now_ns);
     if (given_up(conn, now_ns))
         return;
-    if (pcb->state == TIME_WAIT) {
-        tcp_conn_timer_update(conn, now_ns);
-        return;
-    }
     if (conn->delayed_ack_ns <= now_ns)
         tcp_ack_now(pcb);
     if (conn->persist_ns <= now_ns)
@@ -171,9 +162,33 @@ static void fire(struct timerq_timer *timer, void *arg, uint64_t now_ns)
     netstack_output_later(pcb); /* sends what may go, and sets the timer again */
 }
 
+/* Connections in TIME-WAIT are many and small: one timer for all. */
+static void time_wait_fire(struct timerq_timer *timer, void *arg, uint64_t now_ns)
+{
+    (void)arg;
+    tcp_conn_ticks_update(now_ns);
+    struct tcp_pcb *pcb = tcp_tw_pcbs;
+    while (pcb != NULL) {
+        struct tcp_pcb *next = pcb->next;
+        if (since_heard_ns(pcb, 2 * TCP_MSL * NS_PER_MS, now_ns) <= now_ns)
+            tcp_abandon(pcb, 0);
+        pcb = next;
+    }
+    if (tcp_tw_pcbs != NULL)
+        (void)timer_arm(timers, timer, now_ns + TIME_WAIT_STEP_NS);
+}
+
+void tcp_conn_time_wait(struct tcp_pcb *pcb)
+{
+    tcp_conn_detach(pcb);
+    if (!timer_armed(&time_wait_timer))
+        (void)timer_arm(timers, &time_wait_timer, clock_now_ns() + TIME_WAIT_STEP_NS);
+}
+
 void tcp_conn_timer_init(struct timerq *queue)
 {
     timers = queue;
+    timer_setup(&time_wait_timer, time_wait_fire, NULL);
 }
 
 void tcp_conn_timer_setup(struct tcp_conn *conn)
