@@ -1,10 +1,12 @@
 """nexd as a service among others: what it logs and where, who may operate it, its configuration file."""
 import json
+import os
 import re
 import subprocess
 
 from lab.node import program
 from lab.process import GID, UID, unprivileged
+from test_operator import nexctl
 
 JOURNAL = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec "$@"'
 
@@ -88,3 +90,73 @@ def test_given_a_change_when_it_is_made_then_the_log_names_its_author(scene):
         client = subprocess.Popen(list(map(str, unprivileged(command + words))), stdout=subprocess.DEVNULL)
         assert client.wait(10) == 0
         node.process.wait_line(rf"control socket: uid {UID}, gid {GID}, pid {client.pid} asks: {re.escape(change)}")
+
+
+# -- Configuration file, check --
+
+def written(node, text, name="nexd.conf", mode=0o600):
+    path = node.folder / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    os.chown(path, UID, GID)
+    return path
+
+
+def checks(node, *flags):
+    """`nexd FLAGS check` as the node's user; a CompletedProcess."""
+    command = unprivileged([program("nexd", node.folder.parent), *flags, "check"])
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env={"HOME": str(node.folder)})
+
+
+def test_given_a_configuration_file_when_started_and_operated_then_all_of_it_is_in_force(scene):
+    node = scene.node()
+    config = written(node, f"""
+# everything that the command line could say
+wireguard-config = {node.write_configuration()}
+unix-socket = {node.folder / 'nexd.sock'}
+log-format = json
+metrics-listen = 127.0.0.1:9586
+egress = tcp:8000:100.64.0.9:1, tcp:8001:100.64.0.9:1
+egress = tcp:8002:100.64.0.9:1
+""")
+    node.command = lambda: [program("nexd", node.folder.parent), "--config", config, "proxy"]
+    node.start()
+    listed = nexctl(node, "proxy", "list").stdout
+    assert [line.split(":")[1] for line in listed.splitlines()] == ["8000", "8001", "8002"]
+    assert all(json.loads(line)["caller"] == "nexd" for line in lines_of(node))
+    done = checks(node, "--config", config)
+    assert done.returncode == 0 and done.stdout.endswith("ok\n"), done
+    assert "http://127.0.0.1:9586/metrics" in done.stdout
+    assert "egress rule:    tcp:8001:100.64.0.9:1; listens on tcp port 8001 of this host\n" in done.stdout
+    assert nexctl(node, "proxy", "list").stdout == listed  # it goes on undisturbed
+
+
+def test_given_a_mistake_in_the_configuration_file_when_started_or_checked_then_file_and_line_are_named(scene):
+    node = scene.node()
+    config = written(node, f"wireguard-config = {node.write_configuration()}\n\ningress = tcp:0:h:1\n")
+    for words in (["proxy"], ["check"]):
+        done = subprocess.run(list(map(str, unprivileged([program("nexd", node.folder.parent), "--config", config, *words]))),
+                              capture_output=True, text=True, timeout=30, check=False, env={"HOME": str(node.folder)})
+        assert done.returncode == 2 and f"{config}:3: " in done.stderr and "tcp:0:h:1" in done.stderr, done
+        assert done.stdout == ""
+
+
+def test_given_stored_rules_when_checked_then_they_are_told_and_a_damaged_state_is_a_failure(scene):
+    node = scene.node()
+    node.start()
+    assert "Added" in nexctl(node, "proxy", "add", "--egress", "tcp:8000:100.64.0.9:1").stdout
+    config = node.folder / "wg.conf"
+    assert "in use by a running nexd" in checks(node, "--wireguard-config", config).stdout
+    node.stop()
+    done = checks(node, "--wireguard-config", config)
+    assert done.returncode == 0 and "tcp:8000:100.64.0.9:1; listens on tcp port 8000 of this host (added at run time)" in done.stdout, done
+    written(node, "{", ".nexodus/state.json")
+    done = checks(node, "--wireguard-config", config)
+    assert done.returncode == 1 and "state.json" in done.stderr and done.stdout.endswith("not ok\n"), done
+
+
+def test_given_a_wrong_wireguard_configuration_when_checked_then_its_line_is_named(scene):
+    node = scene.node()
+    config = node.write_configuration("[Interface]\nPrivateKey = x\n")
+    done = checks(node, "--wireguard-config", config)
+    assert done.returncode == 2 and f"{config}:2: " in done.stderr and done.stdout.endswith("not ok\n"), done
