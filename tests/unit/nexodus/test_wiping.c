@@ -79,6 +79,25 @@ START_TEST(documents)
 }
 END_TEST
 
+/* More than one block of the reader's memory. */
+START_TEST(large_documents)
+{
+    static char text[40000];
+    char error[JSON_ERROR_MAX], *at = text + sprintf(text, "[0");
+    const struct json_value *root;
+    for (unsigned i = 0; i < 2000; i++)
+        at += sprintf(at, ",\"" SECRET "\"");
+    sprintf(at, "]");
+    watch();
+    struct json_reader *const reader = json_reader_new(&json_limits_answer);
+    ck_assert_int_eq(json_read(reader, text, strlen(text), &root, error), NX_OK);
+    json_reader_reset(reader);
+    ck_assert_int_eq(json_read(reader, text, strlen(text), &root, error), NX_OK);
+    json_reader_free(reader);
+    nothing_found();
+}
+END_TEST
+
 START_TEST(documents_that_are_broken_off)
 {
     static const char text[] = "{\"access_token\":\"" SECRET "\",\"refresh_token\":\"" SECRET;
@@ -155,6 +174,7 @@ static void fill(TCase *tcase)
 #ifndef NEXD_SANITIZE
     tcase_add_test(tcase, the_watch_sees);
     tcase_add_test(tcase, documents);
+    tcase_add_test(tcase, large_documents);
     tcase_add_test(tcase, documents_that_are_broken_off);
     tcase_add_test(tcase, what_is_written);
     tcase_add_test(tcase, tokens_of_others);
