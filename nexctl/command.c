@@ -1,6 +1,6 @@
 /* The commands form a tree: groups with commands and groups in them. Options stand anywhere after the group
  * that they belong to, as -x, --x, --x=v or --x v. A group named alone asks for its help. */
-#include "nexctl/command.h"
+#include "nexctl/command_table.h"
 
 #include "common/array.h"
 #include "common/err.h"
@@ -9,86 +9,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct entry {
-    const char *name, *summary;
-    enum command_id id;
-    const struct command_group *group; /* or NULL: a command */
-};
-
-struct command_group {
-    const char *path, *summary;
-    const struct entry *entries; /* ends with {NULL} */
-};
-
-static const struct entry set_debug_entries[] = {
-    {"on", "Turn debug logging on", COMMAND_SET_DEBUG_ON, NULL},
-    {"off", "Turn debug logging off", COMMAND_SET_DEBUG_OFF, NULL},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group set_debug = {"nexctl nexd set debug", "Set debug logging on or off",
-                                               set_debug_entries};
-static const struct entry get_entries[] = {
-    {"tunnelip", "Show the tunnel address (--ipv6, -6: the IPv6 one)", COMMAND_GET_TUNNELIP, NULL},
-    {"debug", "Show whether debug logging is on", COMMAND_GET_DEBUG, NULL},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group get = {"nexctl nexd get", "Get a value from the local nexd", get_entries};
-static const struct entry set_entries[] = {
-    {"debug", "Set debug logging on or off", COMMAND_HELP, &set_debug},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group set = {"nexctl nexd set", "Set a value in the local nexd", set_entries};
-static const struct entry proxy_entries[] = {
-    {"list", "List the proxy rules in force", COMMAND_PROXY_LIST, NULL},
-    {"add", "Add rules (--ingress RULE, --egress RULE, both repeatable)", COMMAND_PROXY_ADD, NULL},
-    {"remove", "Remove rules that were added (same flags; --kill-flows: end their live flows)",
-     COMMAND_PROXY_REMOVE, NULL},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group proxy = {"nexctl nexd proxy", "Proxy rules of the local nexd",
-                                           proxy_entries};
-static const struct entry peers_entries[] = {
-    {"list", "List the peers of the tunnel (--full, -f is accepted)", COMMAND_PEERS_LIST, NULL},
-    {"ping", "Ping the peers' IPv4 addresses through the tunnel", COMMAND_PEERS_PING, NULL},
-    {"ping6", "Ping the peers' IPv6 addresses through the tunnel", COMMAND_PEERS_PING6, NULL},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group peers = {"nexctl nexd peers", "Peers of the local nexd", peers_entries};
-static const struct entry rules_entries[] = {
-    {"stats", "Show flows, bytes and errors of each rule", COMMAND_RULES_STATS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group rules = {"nexctl nexd rules", "What became of the rules' flows",
-                                           rules_entries};
-static const struct entry nexd_entries[] = {
-    {"version", "Show the versions of nexctl and nexd", COMMAND_VERSION, NULL},
-    {"status", "Show the status of the local nexd", COMMAND_STATUS, NULL},
-    {"get", "Get a value from the local nexd", COMMAND_HELP, &get},
-    {"set", "Set a value in the local nexd", COMMAND_HELP, &set},
-    {"proxy", "Proxy rules of the local nexd", COMMAND_HELP, &proxy},
-    {"rules", "What became of the rules' flows", COMMAND_HELP, &rules},
-    {"flows", "List live flows (--limit N, 1000 if not given)", COMMAND_FLOWS, NULL},
-    {"peers", "Peers of the local nexd", COMMAND_HELP, &peers},
-    {"top", "Throughput by rule and peer, refreshed (--interval SECONDS, 1 if not given)", COMMAND_TOP, NULL},
-    {"drain", "Accept no new flows (--wait SECONDS: until live ones have ended)", COMMAND_DRAIN, NULL},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group nexd = {"nexctl nexd", "Talk to the local nexd (--unix-socket PATH)",
-                                          nexd_entries};
-static const struct entry root_entries[] = {
-    {"nexd", "Talk to the local nexd", COMMAND_HELP, &nexd},
-    {NULL, NULL, 0, NULL},
-};
-static const struct command_group root = {
-    "nexctl", "Operate nexd (--output column|no-header|json|json-raw|yaml)", root_entries};
-
-void command_help(FILE *out, const struct command_group *group)
+static void options_help(FILE *out, const struct command_option *options)
 {
-    fprintf(out, "NAME:\n   %s - %s\n\nUSAGE:\n   %s [options] COMMAND\n\nCOMMANDS:\n", group->path,
-            group->summary, group->path);
-    for (const struct entry *entry = group->entries; entry->name; entry++)
-        fprintf(out, "   %-10s %s\n", entry->name, entry->summary);
-    fputs("   help, h    Show this help\n\nOPTIONS:\n   --help, -h  Show help\n", out);
+    char written[64];
+    for (const struct command_option *option = options; option && option->name; option++) {
+        snprintf(written, sizeof written, "--%s%s%s%s%s", option->name, option->letter ? ", -" : "",
+                 option->letter ? option->letter : "", option->argument ? " " : "",
+                 option->argument ? option->argument : "");
+        fprintf(out, "   %-20s %s\n", written, option->help);
+    }
+}
+
+void command_help(FILE *out, const struct command *command)
+{
+    const struct command_group *group = command->help ? command->help : &command_root;
+    const struct command_entry *entry = command->help_entry;
+    fprintf(out, "NAME:\n   %s%s%s - %s\n\nUSAGE:\n   %s%s%s [options]%s\n", group->path, entry ? " " : "",
+            entry ? entry->name : "", entry ? entry->summary : group->summary, group->path, entry ? " " : "",
+            entry ? entry->name : "", entry ? "" : " COMMAND");
+    if (!entry) {
+        fputs("\nCOMMANDS:\n", out);
+        for (const struct command_entry *of = group->entries; of->name; of++)
+            fprintf(out, "   %-10s %s\n", of->name, of->summary);
+        fputs("   help, h    Show this help\n", out);
+    }
+    fputs("\nOPTIONS:\n", out);
+    if (entry)
+        options_help(out, entry->options);
+    for (; group; group = group->parent)
+        options_help(out, group->options);
 }
 
 /* An option's name without its dashes, and the length of it. */
@@ -114,9 +63,8 @@ static bool option_is(const struct option_text *option, const char *name)
 
 static int output_parse(const char *text, enum output_form *out, char *error)
 {
-    static const char *const names[] = {"column", "no-header", "json", "json-raw", "yaml"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(text, names[i]) == 0) {
+    for (size_t i = 0; command_output_names[i]; i++) {
+        if (strcmp(text, command_output_names[i]) == 0) {
             *out = (enum output_form)i;
             return NX_OK;
         }
@@ -130,7 +78,7 @@ struct reader {
     int argc, at;
     char *const *argv;
     const struct command_group *group;
-    const struct entry *command;
+    const struct command_entry *command;
     bool help;
     struct command *out;
     char *error;
@@ -149,30 +97,23 @@ static int option_value(struct reader *r, const struct option_text *option, cons
 }
 
 /* From 1 to `max`. */
-static int seconds_read(struct reader *r, const struct option_text *option, unsigned max, unsigned *out)
+static int seconds_read(struct reader *r, const struct command_option *option, const char *value,
+                        unsigned *out)
 {
-    const char *value;
     uint64_t number;
-    int err = option_value(r, option, &value);
-    if (err)
-        return err;
-    if (text_to_u64(value, strlen(value), 1, max, &number)) {
+    if (text_to_u64(value, strlen(value), 1, option->max, &number)) {
         snprintf(r->error, COMMAND_ERROR_MAX,
-                 "Incorrect Usage: invalid value \"%.64s\" for flag --%.*s: from 1 to %u seconds", value,
-                 (int)option->length, option->name, max);
+                 "Incorrect Usage: invalid value \"%.64s\" for flag --%s: from 1 to %u seconds", value,
+                 option->name, option->max);
         return EXIT_USAGE;
     }
     *out = (unsigned)number;
     return NX_OK;
 }
 
-static int rule_option_read(struct reader *r, const struct option_text *option, bool ingress)
+static int rule_add(struct reader *r, bool ingress, const char *value)
 {
-    const char *value;
     struct command *out = r->out;
-    int err = option_value(r, option, &value);
-    if (err)
-        return err;
     struct command_rule *grown =
         array_reserve(out->rules, &out->rule_capacity, out->rule_count + 1, sizeof *grown);
     if (!grown) {
@@ -184,43 +125,70 @@ static int rule_option_read(struct reader *r, const struct option_text *option, 
     return NX_OK;
 }
 
-static int option_read(struct reader *r, const struct option_text *option)
+/* `value`: NULL for an option without one. */
+static int option_take(struct reader *r, const struct command_option *option, const char *value)
 {
-    const char *value;
-    enum command_id id = r->command ? r->command->id : COMMAND_HELP;
-    if (option_is(option, "help") || option_is(option, "h")) {
+    struct command *out = r->out;
+    switch (option->id) {
+    case OPTION_HELP:
         r->help = true;
-        return NX_OK;
+        break;
+    case OPTION_OUTPUT:
+        return output_parse(value, &out->output, r->error);
+    case OPTION_UNIX_SOCKET:
+        out->unix_socket = value;
+        break;
+    case OPTION_IPV6:
+        out->ipv6 = true;
+        break;
+    case OPTION_FULL:
+        break;
+    case OPTION_INGRESS:
+    case OPTION_EGRESS:
+        return rule_add(r, option->id == OPTION_INGRESS, value);
+    case OPTION_KILL_FLOWS:
+        out->kill_flows = true;
+        break;
+    case OPTION_LIMIT:
+        out->limit = value;
+        break;
+    case OPTION_INTERVAL:
+        return seconds_read(r, option, value, &out->interval_s);
+    case OPTION_WAIT:
+        return seconds_read(r, option, value, &out->wait_s);
     }
-    if (option_is(option, "output")) {
-        int err = option_value(r, option, &value);
-        return err ? err : output_parse(value, &r->out->output, r->error);
+    return NX_OK;
+}
+
+static const struct command_option *option_among(const struct command_option *options,
+                                                 const struct option_text *written)
+{
+    for (; options && options->name; options++)
+        if (option_is(written, options->name) || (options->letter && option_is(written, options->letter)))
+            return options;
+    return NULL;
+}
+
+/* The command's own, then those of the groups that it is in. */
+static const struct command_option *option_find(const struct reader *r, const struct option_text *written)
+{
+    const struct command_option *found = r->command ? option_among(r->command->options, written) : NULL;
+    for (const struct command_group *group = r->group; group && !found; group = group->parent)
+        found = option_among(group->options, written);
+    return found;
+}
+
+static int option_read(struct reader *r, const struct option_text *written)
+{
+    const char *value = NULL;
+    const struct command_option *option = option_find(r, written);
+    if (!option || (!option->argument && written->value)) {
+        snprintf(r->error, COMMAND_ERROR_MAX, "Incorrect Usage: flag provided but not defined: -%.*s",
+                 (int)(written->length < 100 ? written->length : 100), written->name);
+        return EXIT_USAGE;
     }
-    if (option_is(option, "unix-socket") && r->group != &root)
-        return option_value(r, option, &r->out->unix_socket);
-    if (id == COMMAND_FLOWS && option_is(option, "limit"))
-        return option_value(r, option, &r->out->limit);
-    if (id == COMMAND_TOP && option_is(option, "interval"))
-        return seconds_read(r, option, 3600, &r->out->interval_s);
-    if (id == COMMAND_DRAIN && option_is(option, "wait"))
-        return seconds_read(r, option, 86400, &r->out->wait_s);
-    if (id == COMMAND_PROXY_REMOVE && option_is(option, "kill-flows") && !option->value) {
-        r->out->kill_flows = true;
-        return NX_OK;
-    }
-    bool is_ingress = option_is(option, "ingress");
-    if ((id == COMMAND_PROXY_ADD || id == COMMAND_PROXY_REMOVE) &&
-        (is_ingress || option_is(option, "egress")))
-        return rule_option_read(r, option, is_ingress);
-    bool is_ipv6 = id == COMMAND_GET_TUNNELIP && (option_is(option, "ipv6") || option_is(option, "6"));
-    bool is_full = id == COMMAND_PEERS_LIST && (option_is(option, "full") || option_is(option, "f"));
-    if ((is_ipv6 || is_full) && !option->value) {
-        r->out->ipv6 = r->out->ipv6 || is_ipv6;
-        return NX_OK;
-    }
-    snprintf(r->error, COMMAND_ERROR_MAX, "Incorrect Usage: flag provided but not defined: -%.*s",
-             (int)(option->length < 100 ? option->length : 100), option->name);
-    return EXIT_USAGE;
+    int err = option->argument ? option_value(r, written, &value) : NX_OK;
+    return err ? err : option_take(r, option, value);
 }
 
 static int word_read(struct reader *r, const char *word)
@@ -234,7 +202,7 @@ static int word_read(struct reader *r, const char *word)
         r->help = true;
         return NX_OK;
     }
-    for (const struct entry *entry = r->group->entries; entry->name; entry++) {
+    for (const struct command_entry *entry = r->group->entries; entry->name; entry++) {
         if (strcmp(entry->name, word) != 0)
             continue;
         if (entry->group)
@@ -249,8 +217,9 @@ static int word_read(struct reader *r, const char *word)
 
 int command_parse(int argc, char *const *argv, struct command *out, char *error)
 {
-    *out = (struct command){.help = &root};
-    struct reader r = {.argc = argc, .at = 1, .argv = argv, .group = &root, .out = out, .error = error};
+    *out = (struct command){.help = &command_root};
+    struct reader r = {
+        .argc = argc, .at = 1, .argv = argv, .group = &command_root, .out = out, .error = error};
     int err = NX_OK;
     while (!err && r.at < argc) {
         struct option_text option;
@@ -258,6 +227,7 @@ int command_parse(int argc, char *const *argv, struct command *out, char *error)
         err = option_split(argument, &option) ? option_read(&r, &option) : word_read(&r, argument);
     }
     out->help = r.group;
+    out->help_entry = r.command;
     out->id = r.help || !r.command ? COMMAND_HELP : r.command->id;
     if (!err && (out->id == COMMAND_PROXY_ADD || out->id == COMMAND_PROXY_REMOVE) && out->rule_count == 0) {
         snprintf(error, COMMAND_ERROR_MAX, "No rules provided");

@@ -27,6 +27,7 @@ enum command_id {
 };
 
 struct command_group;
+struct command_entry;
 
 /* Value of --ingress or --egress: rules, separated by commas. */
 struct command_rule {
@@ -36,7 +37,8 @@ struct command_rule {
 
 struct command {
     enum command_id id;
-    const struct command_group *help; /* the group whose help is wanted, or that an error is about */
+    const struct command_group *help; /* the group whose help is wanted, or that an error is about, … */
+    const struct command_entry *help_entry; /* … and the command in it, or NULL */
     enum output_form output;
     const char *unix_socket; /* NULL = default */
     bool ipv6;
@@ -53,6 +55,7 @@ struct command {
 int command_parse(int argc, char *const *argv, struct command *out, char *error);
 /* Whatever command_parse() returned. */
 void command_free(struct command *command);
-void command_help(FILE *out, const struct command_group *group);
+/* What command_parse() filled in: help about the command or group that was named. */
+void command_help(FILE *out, const struct command *command);
 
 #endif

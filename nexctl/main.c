@@ -176,7 +176,7 @@ static int run(const struct command *command)
     const char *path = command->unix_socket ? command->unix_socket : socket_default(buffer, sizeof buffer);
     switch (command->id) {
     case COMMAND_HELP:
-        command_help(stdout, command->help);
+        command_help(stdout, command);
         return EXIT_SUCCESS;
     case COMMAND_VERSION:
         return version(path);
@@ -221,7 +221,7 @@ int main(int argc, char **argv)
     if (status) {
         fprintf(stderr, "%s\n", error);
         if (status == EXIT_USAGE && strncmp(error, "Incorrect", 9) == 0)
-            command_help(stderr, command.help);
+            command_help(stderr, &command);
         command_free(&command);
         return status;
     }
