@@ -128,15 +128,37 @@ static bool routable(void *arg, const struct netaddr *dst)
     return dst->bytes[0] != 10; /* nobody has 10.0.0.0/8 */
 }
 
+int (*lab_mesh_begin)(const struct netaddr *dst, size_t length, uint8_t **slot);
+void (*lab_mesh_end)(void);
+
 static int output_begin(void *arg, const struct netaddr *dst, size_t length, uint8_t **slot)
 {
-    (void)arg, (void)dst, (void)length, (void)slot;
-    return NX_ENOENT; /* there is nobody else in this mesh */
+    (void)arg;
+    if (lab_mesh_begin == NULL)
+        return NX_ENOENT; /* there is nobody else in this mesh */
+    return lab_mesh_begin(dst, length, slot);
 }
 
 static void output_end(void *arg)
 {
     (void)arg;
+    if (lab_mesh_end != NULL)
+        lab_mesh_end();
+}
+
+uint64_t lab_now_ns(void)
+{
+    return now_ns;
+}
+
+void lab_clock_set(uint64_t to_ns)
+{
+    now_ns = to_ns;
+}
+
+uint64_t lab_next_timer_ns(void)
+{
+    return timerq_next_ns(&timers);
 }
 
 static void on_syn(void *arg, const struct netstack_syn *syn)
@@ -177,7 +199,7 @@ void lab_start(size_t flows, size_t memory)
     ck_assert_int_eq(ports_rule_add(LAB_RULE + 1, RULE_INGRESS, RULE_UDP, LAB_PORT), NX_OK);
 }
 
-static bool lab_turn(void)
+bool lab_turn(void)
 {
     event_base_loop(lab.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     proxyd_answer();
@@ -233,9 +255,15 @@ void lab_tcp_pair(int ends[2])
 
 int lab_client(uint8_t family, uint16_t port)
 {
+    struct netaddr own = lab_own(family);
+    return lab_client_to(&own, port);
+}
+
+int lab_client_to(const struct netaddr *addr, uint16_t port)
+{
     int ends[2];
     struct netsock client = {.addr = {.family = NETADDR_V4, .bytes = {127, 0, 0, 1}}, .port = 9};
-    struct netsock dest = {.addr = lab_own(family), .port = port};
+    struct netsock dest = {.addr = *addr, .port = port};
     lab_tcp_pair(ends);
     tcp_flow_egress(LAB_RULE + 2, &client, &dest, ends[0]);
     return ends[1];

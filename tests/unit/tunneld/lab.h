@@ -43,6 +43,17 @@ int lab_client(uint8_t family, uint16_t port);
 int lab_client_connected(int *server);
 /* The tunnel's own address. */
 struct netaddr lab_own(uint8_t family);
+/* An egress flow to any address of the mesh and port. */
+int lab_client_to(const struct netaddr *addr, uint16_t port);
+
+/* For a test that plays the mesh (lab_path.c): the clock, what leaves for addresses that are not our own, and
+ * one turn (true: more to do at once). */
+uint64_t lab_now_ns(void);
+void lab_clock_set(uint64_t now_ns);
+uint64_t lab_next_timer_ns(void);
+bool lab_turn(void);
+extern int (*lab_mesh_begin)(const struct netaddr *dst, size_t length, uint8_t **slot);
+extern void (*lab_mesh_end)(void);
 
 /* Reads until end of file or error; returns bytes read, and the errno (0 = end of file) in *end. Turns the
  * loop meanwhile. */

@@ -1,0 +1,169 @@
+#include "lab_path.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "tunneld/netstack/netstack.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { PACKET_MAX = 2048, TCP_PROTOCOL = 6, SYN = 2, STEP_NS = 1000000 };
+
+struct packet {
+    struct packet *next;
+    uint64_t due_ns;
+    size_t length;
+    uint8_t data[PACKET_MAX];
+};
+
+struct lab_path lab_path;
+static struct packet *queue; /* in order of arrival */
+static uint8_t leaving[PACKET_MAX];
+static size_t leaving_length;
+static uint64_t link_free_ns[2], random_state = 0x2545f4914f6cdd1d;
+
+static double chance(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (double)(random_state >> 11) * 0x1.0p-53;
+}
+
+struct netaddr lab_far(uint8_t family)
+{
+    struct netaddr addr;
+    ck_assert_int_eq(netaddr_parse(family == NETADDR_V4 ? "100.64.0.9" : "200::9", &addr), NX_OK);
+    return addr;
+}
+
+static size_t ip_header(const uint8_t *packet)
+{
+    return packet[0] >> 4 == 4 ? 20 : 40;
+}
+
+/* The packet from us to the far end becomes one from the far end to us. */
+static void turn_round(uint8_t *packet)
+{
+    size_t at = packet[0] >> 4 == 4 ? 12 : 8, size = packet[0] >> 4 == 4 ? 4 : 16;
+    uint8_t source[16];
+    memcpy(source, packet + at, size);
+    memcpy(packet + at, packet + at + size, size);
+    memcpy(packet + at + size, source, size);
+}
+
+static void options_strip(uint8_t *packet)
+{
+    enum { END = 0, NOP = 1, SCALE = 3, SACK_PERMITTED = 4 };
+    uint8_t *tcp = packet + ip_header(packet);
+    size_t length = (size_t)(tcp[12] >> 4) * 4;
+    if (!(tcp[13] & SYN))
+        return;
+    for (size_t at = 20; at < length && tcp[at] != END;) {
+        if (tcp[at] == NOP) {
+            at++;
+            continue;
+        }
+        size_t size = tcp[at + 1];
+        if ((tcp[at] == SCALE && lab_path.no_scale) || (tcp[at] == SACK_PERMITTED && lab_path.no_sack))
+            memset(tcp + at, NOP, size);
+        at += size;
+    }
+}
+
+static void enqueue(uint64_t due_ns)
+{
+    struct packet *packet = malloc(sizeof *packet), **link = &queue;
+    ck_assert_ptr_nonnull(packet);
+    packet->due_ns = due_ns;
+    packet->length = leaving_length;
+    memcpy(packet->data, leaving, leaving_length);
+    while (*link != NULL && (*link)->due_ns <= due_ns)
+        link = &(*link)->next;
+    packet->next = *link;
+    *link = packet;
+}
+
+static int mesh_begin(const struct netaddr *dst, size_t length, uint8_t **slot)
+{
+    struct netaddr far = lab_far(dst->family);
+    if (!netaddr_equal(dst, &far) || length > sizeof leaving)
+        return NX_ENOENT;
+    leaving_length = length;
+    *slot = leaving;
+    return NX_OK;
+}
+
+/* The direction: the mesh port is the server's. */
+static unsigned direction(void)
+{
+    const uint8_t *tcp = leaving + ip_header(leaving);
+    return tcp[0] == 0 && tcp[1] == LAB_PORT;
+}
+
+static void mesh_end(void)
+{
+    uint64_t due_ns = lab_now_ns(), *free_ns = &link_free_ns[direction()];
+    lab_path.packets++;
+    if (lab_path.mtu != 0 && leaving_length > lab_path.mtu) {
+        lab_path.too_large++;
+        return;
+    }
+    if (lab_path.dark || chance() < lab_path.loss) {
+        lab_path.lost++;
+        return;
+    }
+    if (lab_path.rate != 0) {
+        if (*free_ns < due_ns)
+            *free_ns = due_ns;
+        if (*free_ns - due_ns > lab_path.queue_ns) {
+            lab_path.queue_drops++;
+            return;
+        }
+        *free_ns += leaving_length * NS_PER_S / lab_path.rate;
+        due_ns = *free_ns;
+    }
+    due_ns += lab_path.delay_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns);
+    turn_round(leaving);
+    options_strip(leaving);
+    enqueue(due_ns);
+    if (chance() < lab_path.duplicate)
+        enqueue(due_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns));
+}
+
+void lab_path_start(void)
+{
+    lab_mesh_begin = mesh_begin;
+    lab_mesh_end = mesh_end;
+}
+
+static bool arrivals(void)
+{
+    bool any = false;
+    while (queue != NULL && queue->due_ns <= lab_now_ns()) {
+        struct packet *packet = queue;
+        queue = packet->next;
+        netstack_input(packet->data, packet->length, NULL);
+        free(packet);
+        any = true;
+    }
+    return any;
+}
+
+bool lab_path_run(uint64_t limit_ns, bool (*done)(void *arg), void *arg)
+{
+    uint64_t end_ns = lab_now_ns() + limit_ns;
+    while (lab_now_ns() < end_ns) {
+        bool busy = arrivals();
+        busy |= lab_turn();
+        if (done != NULL && done(arg))
+            return true;
+        if (busy)
+            continue;
+        uint64_t next_ns = lab_now_ns() + STEP_NS;
+        if (queue != NULL && queue->due_ns < next_ns)
+            next_ns = queue->due_ns;
+        if (lab_next_timer_ns() < next_ns && lab_next_timer_ns() > lab_now_ns())
+            next_ns = lab_next_timer_ns();
+        lab_clock_set(next_ns);
+    }
+    return false;
+}
