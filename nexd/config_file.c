@@ -133,22 +133,29 @@ static int secret_read(const struct reader *reader, size_t id, const char *path)
     return err;
 }
 
-/* Is `name` that of the flag, or of a file with its secret? */
-static bool flag_matches(const struct flag *flag, const char *name, bool *in_file)
+/* The flag of that name; else the one whose secret stands in a file that the name is for (*in_file). Returns
+ * scan->count if there is none. */
+static size_t flag_find(const struct flag_scan *scan, const char *name, bool *in_file)
 {
-    const size_t length = strlen(flag->name);
-    *in_file =
-        flag->is_secret && strncmp(name, flag->name, length) == 0 && strcmp(name + length, "-file") == 0;
-    return *in_file || strcmp(name, flag->name) == 0;
+    *in_file = false;
+    for (size_t id = 0; id < scan->count; id++)
+        if (strcmp(name, scan->flags[id].name) == 0)
+            return id;
+    *in_file = true;
+    for (size_t id = 0; id < scan->count; id++) {
+        const size_t length = strlen(scan->flags[id].name);
+        if (scan->flags[id].is_secret && strncmp(name, scan->flags[id].name, length) == 0 &&
+            strcmp(name + length, "-file") == 0)
+            return id;
+    }
+    return scan->count;
 }
 
 static int entry_read(struct reader *reader, const char *name, const char *value)
 {
     const struct flag *const flags = reader->scan->flags;
     bool in_file = false;
-    size_t id = 0;
-    while (id < reader->scan->count && !flag_matches(&flags[id], name, &in_file))
-        id++;
+    size_t id = flag_find(reader->scan, name, &in_file);
     if (id == reader->scan->count)
         return fail_unknown(reader, name);
     if (flags[id].is_only_flag)
