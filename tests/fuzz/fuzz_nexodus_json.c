@@ -111,7 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct json_reader *const whole = json_reader_new(&json_limits_answer), *const cut = json_reader_new(
                                                                                 &json_limits_answer);
     const int err = feed(whole, text, length - 1, SIZE_MAX);
-    fuzz_require(feed(cut, text, length - 1, bytes[0] % 16U + 1) == err);
+    const int err_cut = feed(cut, text, length - 1, bytes[0] % 16U + 1);
+    /* Small pieces are gathered, so what is wrong may not have been seen yet. */
+    fuzz_require(err_cut == err || (err != NX_OK && err_cut == NX_EAGAIN));
     fuzz_require((json_reader_root(whole) != NULL) == (err == NX_OK));
     if (err == NX_OK) {
         round_trip(json_reader_root(whole));

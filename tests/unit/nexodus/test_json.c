@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static char error[JSON_ERROR_MAX];
 
@@ -189,6 +190,59 @@ START_TEST(endless_documents_cost_a_bound)
 }
 END_TEST
 
+/* A string of which little comes at a time is not read anew each time: with pieces of a byte that took
+ * seconds. */
+START_TEST(small_pieces_cost_no_more_than_large_ones)
+{
+    const clock_t begin = clock();
+    for (unsigned i = 0; i < 8; i++) {
+        struct json_reader *const reader = json_reader_new(&json_limits_answer);
+        size_t consumed;
+        int err = json_reader_feed(reader, "{\"a\":\"", 6, &consumed, error);
+        while (err == NX_EAGAIN)
+            err = json_reader_feed(reader, "}", 1, &consumed, error);
+        ck_assert_int_eq(err, NX_ERANGE);
+        json_reader_free(reader);
+    }
+    ck_assert_int_lt((clock() - begin) / CLOCKS_PER_SEC, 10);
+}
+END_TEST
+
+/* Brackets, quotes and backslashes in strings are text, wherever the pieces are cut. */
+START_TEST(brackets_in_strings)
+{
+    static const char text[] = "{\"a}]\":\"}\\\"]\\\\\",\"b\":[\"]\",{\"c\":\"\\u005d\\\\\\\"}\"}]} {";
+    for (size_t piece = 1; piece < sizeof text; piece++) {
+        struct json_reader *const reader = json_reader_new(&json_limits_answer);
+        size_t taken;
+        ck_assert_msg(feed(reader, text, sizeof text - 1, piece, &taken) == NX_OK, "%s", error);
+        ck_assert_uint_eq(taken, sizeof text - 3);
+        ck_assert_str_eq(json_text(json_member(json_reader_root(reader), "a}]"), NULL), "}\"]\\");
+        json_reader_free(reader);
+    }
+}
+END_TEST
+
+/* Around the size at which pieces are gathered. */
+START_TEST(pieces_around_the_buffer)
+{
+    static char text[20000];
+    for (size_t length = 4080; length < 4112; length++)
+        for (size_t piece = 1; piece < 9000; piece += piece < 5 ? 1 : 1361) {
+            struct json_reader *const reader = json_reader_new(&json_limits_answer);
+            size_t taken, size;
+            memset(text, 'x', sizeof text);
+            memcpy(text, "[\"", 2);
+            memcpy(text + 2 + length, "\",[1],\"}\"]", 10);
+            ck_assert_msg(feed(reader, text, length + 12, piece, &taken) == NX_OK, "%s", error);
+            ck_assert_uint_eq(taken, length + 12);
+            ck_assert_ptr_nonnull(json_text(json_first(json_reader_root(reader)), &size));
+            ck_assert_uint_eq(size, length);
+            json_reader_free(reader);
+        }
+}
+END_TEST
+
 START_TEST(limits_are_exact)
 {
     const struct json_limits limits = {.bytes_max = 40, .string_max = 4, .values_max = 4, .depth_max = 2};
@@ -218,11 +272,11 @@ START_TEST(limits_are_exact)
     const struct json_limits greedy = {
         .bytes_max = 1 << 20, .string_max = 9, .values_max = 99999, .depth_max = 9999};
     struct json_reader *const deep = json_reader_new(&greedy);
-    size_t taken;
+    const struct json_value *root;
     char text[100];
     memset(text, '[', sizeof text);
-    ck_assert_int_eq(feed(deep, text, sizeof text, 7, &taken), NX_ERANGE);
-    ck_assert_uint_le(taken, JSON_DEPTH_MAX + 1);
+    ck_assert_int_eq(json_read(deep, text, sizeof text, &root, error), NX_ERANGE);
+    ck_assert_str_eq(error, "near byte 33: nested too deeply");
     json_reader_free(deep);
 }
 END_TEST
@@ -435,6 +489,9 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, what_is_no_document);
     tcase_add_test(tcase, text_that_is_not_utf8);
     tcase_add_test(tcase, endless_documents_cost_a_bound);
+    tcase_add_test(tcase, small_pieces_cost_no_more_than_large_ones);
+    tcase_add_test(tcase, brackets_in_strings);
+    tcase_add_test(tcase, pieces_around_the_buffer);
     tcase_add_test(tcase, limits_are_exact);
     tcase_add_test(tcase, members_and_their_messages);
     tcase_add_test(tcase, messages_are_one_short_line);
