@@ -46,6 +46,7 @@ struct flag {
     const char *argument;       /* what help calls the value, or NULL */
     const char *example;        /* a right value */
     const char *help;           /* lines are separated by '\n' */
+    const char *group;          /* title under which help shows it; NULL = the first, without a title */
 };
 
 /* Readers, and the type of the target of each. */

@@ -6,6 +6,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "nexd/check.h"
+#include "nexd/network.h"
+#include "nexd/network_setup.h"
 #include "nexd/options.h"
 #include "nexd/parent.h"
 #include "nexd/zone.h"
@@ -105,8 +107,24 @@ static int stored_open(const struct options *options, struct state **out, char *
     return NX_OK;
 }
 
-/* With everything in hand: until the end. */
-static int proxy_run(const struct options *options, struct wgconf *conf, const struct identities *identities)
+/* Without a place for its key pair a device would be another one after each start; so here the state folder
+ * is no convenience. */
+static int identity_open(const struct options *options, struct state **state, struct wgconf *conf)
+{
+    char error[STATE_ERROR_MAX];
+    int err = state_open(options->state_dir, &state_sys_default, state, error);
+    if (!err)
+        err = state_migrate(*state, error);
+    if (!err)
+        err = network_setup_key(*state, conf, error);
+    if (err)
+        log_error("%s", error);
+    return err;
+}
+
+/* With everything in hand: until the end. `setup`: of network mode, else NULL. */
+static int proxy_run(const struct options *options, struct wgconf *conf, struct network_setup *setup,
+                     const struct identities *identities)
 {
     int status = EXIT_FAILURE;
     struct control_socket control = {.fd = -1};
@@ -114,6 +132,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf, const s
     char state_error[STATE_ERROR_MAX] = "";
     struct parent_config config = {.rules = options->rules,
                                    .rule_count = options->rule_count,
+                                   .network = setup ? &setup->config : NULL,
                                    .wgconf = conf,
                                    .control = &control,
                                    .metrics_listen = &options->metrics_listen,
@@ -127,7 +146,8 @@ static int proxy_run(const struct options *options, struct wgconf *conf, const s
         log_error("more than %d rules", RULEBOOK_RULES_MAX);
         goto out;
     }
-    if (stored_open(options, &config.state, state_error))
+    if (setup ? identity_open(options, &config.state, conf)
+              : stored_open(options, &config.state, state_error))
         goto out;
     config.state_missing = config.state ? NULL : state_error;
     if (control_open(options, &control))
@@ -136,6 +156,8 @@ static int proxy_run(const struct options *options, struct wgconf *conf, const s
         log_error("no memory that is fit for keys");
         goto out;
     }
+    if (setup)
+        network_setup_keep(setup, config.vault);
     status = parent_run(&config);
 out:
     vault_free(config.vault);
@@ -145,13 +167,44 @@ out:
     return status;
 }
 
-static int proxy(const struct options *options)
+/* The following two: until the end; the sandbox's first stage is entered, and secrets can be kept. */
+static int static_mode(const struct options *options, const struct identities *identities)
 {
     char error[OPTIONS_ERROR_MAX];
     struct wgconf conf;
+    if (options_load_config(options, &conf, config_warning, NULL, error)) {
+        fprintf(stderr, "nexd: %s\n", error);
+        return OPTIONS_EXIT_USAGE;
+    }
+    zones_number(&conf);
+    int status = proxy_run(options, &conf, NULL, identities);
+    wgconf_free(&conf);
+    return status;
+}
+
+static int network_mode(const struct options *options, struct network_setup *setup,
+                        const struct identities *identities)
+{
+    struct wgconf conf = {.mtu = NETWORK_MTU};
+    int status = proxy_run(options, &conf, setup, identities);
+    wgconf_free(&conf);
+    return status;
+}
+
+static int proxy(struct options *options)
+{
+    static struct network_setup setup;
+    const bool in_network = options->wireguard_config[0] == '\0';
+    char error[OPTIONS_ERROR_MAX];
+    struct identities identities;
     log_init("nexd", options->log_level);
     log_set_format(options->log_format, log_journal_detect(getenv("JOURNAL_STREAM")));
-    struct identities identities;
+    if (in_network && network_setup_make(options, true, &setup, error)) {
+        fprintf(stderr, "nexd: %s\n", error);
+        return OPTIONS_EXIT_USAGE;
+    }
+    options_variables_check(environ, config_warning, NULL);
+    options_network_wipe(&options->network);
     const char *shared = identities_find((uid_t)options->child_uids, &identities);
     sandbox.keep_capabilities = identities_capabilities(&identities);
     if (options->unix_socket_group >= 0) /* of use until the [run] filter takes chown away */
@@ -163,13 +216,8 @@ static int proxy(const struct options *options)
         log_error("libsodium does not start: no source of random numbers");
         return EXIT_FAILURE;
     }
-    if (options_load_config(options, &conf, config_warning, NULL, error)) {
-        fprintf(stderr, "nexd: %s\n", error);
-        return OPTIONS_EXIT_USAGE;
-    }
-    zones_number(&conf);
-    int status = proxy_run(options, &conf, &identities);
-    wgconf_free(&conf);
+    int status = in_network ? network_mode(options, &setup, &identities) : static_mode(options, &identities);
+    network_setup_wipe(&setup);
     return status;
 }
 

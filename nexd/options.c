@@ -72,6 +72,12 @@ static void ask_for_help(struct options_reader *reader)
     reader->has_command = true;
 }
 
+/* proxy, and check, which is told the same. */
+static bool takes_rules(const struct options *options)
+{
+    return options->command == OPTIONS_PROXY || options->command == OPTIONS_CHECK;
+}
+
 /* A word that is no flag and no flag's value. */
 static int read_word(struct options_reader *reader, const char *word)
 {
@@ -79,7 +85,9 @@ static int read_word(struct options_reader *reader, const char *word)
     const struct options_command_name *const named = find_command(word);
     if (!reader->has_command || (options->command == OPTIONS_HELP && options->help_topic == OPTIONS_HELP)) {
         if (named == NULL)
-            return fail_command(reader, word);
+            return !reader->has_command && options_positional_put(&options->network, word)
+                       ? NX_OK
+                       : fail_command(reader, word);
         if (reader->has_command)
             options->help_topic = named->command;
         else
@@ -91,15 +99,11 @@ static int read_word(struct options_reader *reader, const char *word)
         ask_for_help(reader);
         return NX_OK;
     }
+    if (takes_rules(options) && options_positional_put(&options->network, word))
+        return NX_OK;
     return fail_argument(reader, "unexpected argument", word,
                          ", rules follow --ingress or --egress; example: "
                          "nexd proxy --ingress tcp:8080:127.0.0.1:80");
-}
-
-/* proxy, and check, which is told the same. */
-static bool takes_rules(const struct options *options)
-{
-    return options->command == OPTIONS_PROXY || options->command == OPTIONS_CHECK;
 }
 
 static int read_arguments(struct options_reader *reader, int argc, char **argv)
@@ -183,23 +187,33 @@ static int order_rules(const struct options_reader *reader, struct options *opti
     return NX_OK;
 }
 
+/* Static mode or network mode, not both. */
+static int check_mode(struct options_reader *reader)
+{
+    struct options *const options = &reader->draft.options;
+    if (options->wireguard_config[0] == '\0')
+        return options_network_check(&options->network, reader->error);
+    const char *const given = options_network_given(&options->network);
+    if (given == NULL)
+        return NX_OK;
+    snprintf(reader->error, OPTIONS_ERROR_MAX,
+             "the --wireguard-config and %s flags are mutually exclusive: peers come from a file or from a "
+             "control plane",
+             given);
+    return NX_EINVAL;
+}
+
 static int check_whole(struct options_reader *reader)
 {
-    static const char example[] = "nexd --wireguard-config /etc/wireguard/wg0.conf proxy "
-                                  "--ingress tcp:8080:127.0.0.1:80";
+    static const char example[] = "nexd --reg-key-file /etc/nexd/key proxy --ingress tcp:8080:127.0.0.1:80";
     struct options *const options = &reader->draft.options;
     if (!reader->has_command) {
         snprintf(reader->error, OPTIONS_ERROR_MAX, "no command given; example: %s", example);
         return NX_EINVAL;
     }
     int err = check_duplicate_rules(reader);
-    if (err == NX_OK && takes_rules(options) && options->wireguard_config[0] == '\0') {
-        snprintf(reader->error, OPTIONS_ERROR_MAX,
-                 "%s requires a WireGuard configuration (--wireguard-config or NEXD_WIREGUARD_CONFIG); "
-                 "example: %s",
-                 options->command == OPTIONS_CHECK ? "check" : "proxy", example);
-        err = NX_EINVAL;
-    }
+    if (err == NX_OK && takes_rules(options))
+        err = check_mode(reader);
     return err != NX_OK ? err : order_rules(reader, options);
 }
 
@@ -243,6 +257,8 @@ int options_parse(int argc, char **argv, char **envp, struct options *out, char 
         err = flag_scan_environment(&reader.scan, envp);
     if (err == NX_OK && takes_rules(options) && options->config_file[0] != '\0')
         err = config_file_load(&reader.scan, options->config_file);
+    if (err == NX_OK && takes_rules(options) && options->wireguard_config[0] == '\0')
+        err = options_proxy_read(&options->network, envp, error);
     if (err == NX_OK)
         err = check_whole(&reader);
     if (err != NX_OK) {
@@ -252,6 +268,7 @@ int options_parse(int argc, char **argv, char **envp, struct options *out, char 
     }
     set_default_paths(options, envp);
     *out = *options;
+    options_network_wipe(&options->network);
     return NX_OK;
 }
 
@@ -260,6 +277,7 @@ void options_free(struct options *options)
     free(options->rules);
     options->rules = NULL;
     options->rule_count = 0;
+    options_network_wipe(&options->network);
 }
 
 /* Warnings held back until the file proves right; past the first few only their number is kept. */

@@ -1,6 +1,6 @@
 /* nexd's command line and environment, turned into one struct:
  *
- *     nexd [global flags] proxy [--ingress RULE]... [--egress RULE]...
+ *     nexd [global flags] proxy [--ingress RULE]... [--egress RULE]... [SERVICE-URL]
  *     nexd check, with the same flags: says what `proxy` would do
  *     nexd version
  *     nexd help [COMMAND]
@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/rule.h"
 #include "common/wgconf.h"
+#include "nexd/options_network.h"
 #include "sandbox/sandbox.h"
 
 #include <limits.h>
@@ -33,7 +34,9 @@ struct options {
     enum options_command command;
     enum options_command help_topic; /* with OPTIONS_HELP; OPTIONS_HELP is nexd as a whole */
     char config_file[PATH_MAX];      /* "" = none */
-    char wireguard_config[PATH_MAX]; /* not empty with OPTIONS_PROXY and OPTIONS_CHECK */
+    char wireguard_config[PATH_MAX]; /* static mode; "" = network mode: `network` says which network */
+    struct options_network network;
+    bool exit_node_client; /* never true: refused */
     /* Defaults: for root /var/run/nexd.sock and /var/lib/nexd, for others below $HOME/.nexodus, and ""
      * without a usable HOME. */
     char unix_socket[OPTIONS_SOCKET_MAX];
@@ -55,6 +58,7 @@ struct options {
  * NX_EINVAL or NX_ENOMEM with the line for standard error in `error` (OPTIONS_ERROR_MAX bytes, no newline)
  * and nothing allocated. `out` is overwritten. */
 int options_parse(int argc, char **argv, char **envp, struct options *out, char *error);
+/* Wipes the secrets among them, too. */
 void options_free(struct options *options);
 
 /* Loads options->wireguard_config and applies --listen-port. On failure as wgconf_load(). Warnings are passed

@@ -22,12 +22,26 @@ static void print_flag(FILE *stream, const struct flag *flag)
         fprintf(stream, "%-*s  [$%s]\n", COLUMN, "", flag->environment);
 }
 
-static void print_flags(FILE *stream, const char *title, bool of_command)
+static void print_group(FILE *stream, const char *title, const char *group, bool of_command)
 {
     fprintf(stream, "\n%s\n", title);
     for (size_t i = 0; i < options_flag_count; i++) {
-        if ((options_flags[i].place == FLAG_AFTER_COMMAND) == of_command)
-            print_flag(stream, &options_flags[i]);
+        const struct flag *const flag = &options_flags[i];
+        if ((flag->place == FLAG_AFTER_COMMAND) == of_command && flag->group == group)
+            print_flag(stream, flag);
+    }
+}
+
+/* The table has each group's flags in a row. */
+static void print_flags(FILE *stream, const char *title, bool of_command)
+{
+    const char *shown = NULL;
+    print_group(stream, title, NULL, of_command);
+    for (size_t i = 0; i < options_flag_count; i++) {
+        const char *const group = options_flags[i].group;
+        if (group != NULL && group != shown && !of_command)
+            print_group(stream, group, group, of_command);
+        shown = group != NULL ? group : shown;
     }
 }
 
@@ -47,7 +61,9 @@ static void print_overview(FILE *stream)
     for (size_t i = 0; i < options_command_count; i++)
         fprintf(stream, "  %-10s%s\n", options_commands[i].name, options_commands[i].help);
     print_flags(stream, "Flags, as --name VALUE or --name=VALUE:", false);
-    fputs("\nExample: reach the web server of this host from the mesh\n"
+    fputs("\nExamples: reach the web server of this host from the mesh, with a registration key\n"
+          "  nexd --reg-key-file key proxy --ingress tcp:8080:127.0.0.1:80\n"
+          "or without a control plane\n"
           "  nexd --wireguard-config wg0.conf proxy --ingress tcp:8080:127.0.0.1:80\n"
           "\n`nexd help proxy` explains rules.\n",
           stream);
