@@ -81,8 +81,8 @@ int identity_assume(const struct identity *identity)
         return errno;
     if (!identity->empty_network || unshare(CLONE_NEWUSER | CLONE_NEWNET))
         return 0; /* not permitted here: the other layers stand */
-    /* The rights end with the exec in any case, since no user of the new namespace is root; a filter around us
-     * may refuse to end them now. */
+    /* The rights end with the exec in any case, since no user of the new namespace is root; a filter around
+     * us may refuse to end them now. */
     (void)layer_capabilities(0);
     return 0;
 }
