@@ -50,6 +50,7 @@ struct bbr {
 
     /* Packet-timed rounds, and rounds by losses. */
     uint64_t next_round_delivered, round_count, loss_round_delivered;
+    uint64_t round_base_delivered, round_base_lost; /* when the round by losses began */
     bool round_start, loss_round_start, loss_in_round;
     uint32_t loss_ranges_in_round;
 

@@ -91,11 +91,21 @@ void bbr_max_bw_advance(struct bbr *bbr)
     bbr->max_bw = bbr->bw_filter[0];
 }
 
+/* The draft takes any loss in a round for congestion here, which on a path that loses at random halves the rate
+ * within seconds of each probe. The threshold that it has for probing tells noise from a full queue here too.
+ */
+static bool round_lossy(const struct bbr *bbr, const struct cc_ack *ack)
+{
+    uint64_t lost = ack->lost - bbr->round_base_lost;
+    uint64_t sent = ack->delivered - bbr->round_base_delivered + lost;
+    return bbr->loss_in_round && (double)lost > BBR_LOSS_THRESHOLD * (double)sent;
+}
+
 /* Once a round with losses, what can be delivered for now bounds what is sent. */
-static void lower_bounds_adapt(struct cc *cc)
+static void lower_bounds_adapt(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
-    if (bbr_probing_bw(bbr) || !bbr->loss_in_round)
+    if (bbr_probing_bw(bbr) || !round_lossy(bbr, ack))
         return;
     if (bbr->bw_shortterm == CC_UNLIMITED)
         bbr->bw_shortterm = bbr->max_bw;
@@ -113,8 +123,10 @@ void bbr_congestion_update(struct cc *cc, const struct cc_ack *ack)
     max_bw_update(bbr, ack);
     if (!bbr->loss_round_start)
         return;
-    lower_bounds_adapt(cc);
+    lower_bounds_adapt(cc, ack);
     bbr->loss_in_round = false;
+    bbr->round_base_delivered = ack->delivered;
+    bbr->round_base_lost = ack->lost;
 }
 
 /* How much more than the estimated rate explains comes at once: the path, or the far end, delivers in lumps.
