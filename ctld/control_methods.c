@@ -259,6 +259,22 @@ static void drain(struct control_methods *methods, struct control_call *call,
     control_request(methods, call, IPC_PARENT, IPC_MSG_DRAIN, &message, draining);
 }
 
+/* -- Exit nodes: a matter of the Nexodus agent's kernel mode. These are the answers of its proxy mode. -- */
+
+static void list_exit_nodes(struct control_methods *methods, struct control_call *call,
+                            const struct jsonrpc_request *request)
+{
+    (void)methods, (void)request;
+    answer_text(call, "null");
+}
+
+static void exit_node_client(struct control_methods *methods, struct control_call *call,
+                             const struct jsonrpc_request *request)
+{
+    (void)methods, (void)request;
+    answer_text(call, "{}");
+}
+
 /* -- Dispatch -- */
 
 void control_change_log(const struct control_call *call, const char *format, ...)
@@ -294,6 +310,9 @@ static const struct method {
     {"ConnectivityV6", connectivity_v6},
     {"ListFlows", control_list_flows},
     {"ListRuleStats", control_list_rule_stats},
+    {"ListExitNodes", list_exit_nodes},
+    {"EnableExitNodeClient", exit_node_client},
+    {"DisableExitNodeClient", exit_node_client},
     {"SetDebugOn", set_debug_on},
     {"SetDebugOff", set_debug_off},
     {"GetDebug", get_debug},

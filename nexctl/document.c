@@ -1,5 +1,7 @@
-/* Numbers are printed as they came. YAML's strings are JSON's: YAML 1.2 contains them. */
+/* Numbers are printed as they came. */
 #include "nexctl/document.h"
+
+#include "nexctl/yaml.h"
 
 #include <string.h>
 
@@ -100,6 +102,14 @@ static void yaml_object_print(FILE *out, yajl_val object, int indent)
     }
 }
 
+static void yaml_scalar_print(FILE *out, yajl_val value)
+{
+    if (YAJL_IS_STRING(value))
+        yaml_string_print(out, YAJL_GET_STRING(value));
+    else
+        scalar_print(out, value);
+}
+
 /* The cursor stands where the value's first line begins; it ends behind a newline. */
 static void yaml_print(FILE *out, yajl_val value, int indent)
 {
@@ -107,7 +117,7 @@ static void yaml_print(FILE *out, yajl_val value, int indent)
         if (YAJL_IS_OBJECT(value) || YAJL_IS_ARRAY(value))
             fputs(YAJL_IS_OBJECT(value) ? "{}" : "[]", out);
         else
-            scalar_print(out, value);
+            yaml_scalar_print(out, value);
         fputc('\n', out);
     } else if (YAJL_IS_OBJECT(value)) {
         yaml_object_print(out, value, indent);

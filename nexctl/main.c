@@ -101,6 +101,8 @@ static int listing(const char *path, const struct command *command, enum listing
     if (!result)
         return EXIT_FAILURE;
     bool truncated = false;
+    if (kind == LISTING_CONNECTIVITY) /* what the Nexodus client's spinner leaves behind, in every form */
+        fputs("\r \r", stdout);
     const struct listing_style style = {.form = command->output, .colour = colour_wanted()};
     int err = listing_print(stdout, kind, result, &style, &truncated);
     free(result);

@@ -4,6 +4,7 @@
 
 #include "common/err.h"
 #include "nexctl/table.h"
+#include "nexctl/yaml.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -188,18 +189,6 @@ static void json_print(FILE *out, const struct peer_list *list, bool pretty)
     fputs(pretty && list->count ? "\n]\n" : "]\n", out);
 }
 
-/* Plain where YAML reads it back as the same string, else quoted. */
-static void yaml_string(FILE *out, const char *text)
-{
-    bool number = *text && strspn(text, "0123456789.eE+-_") == strlen(text);
-    if (*text == '\0' || number || strchr(text, '\''))
-        json_string(out, text);
-    else if (strchr("[]{}>|*&!%#`@,?-\"'", *text) || strstr(text, ": ") || strstr(text, " #"))
-        fprintf(out, "'%s'", text);
-    else
-        fputs(text, out);
-}
-
 static void yaml_print(FILE *out, const struct peer_list *list)
 {
     if (list->count == 0)
@@ -211,14 +200,14 @@ static void yaml_print(FILE *out, const struct peer_list *list)
             fputs(row->allowed_null ? " null" : " []", out);
         for (size_t j = 0; j < row->allowed_count; j++) {
             fputs("\n  - ", out);
-            yaml_string(out, row->allowed[j]);
+            yaml_string_print(out, row->allowed[j]);
         }
         fputs("\n  Endpoint: ", out);
-        yaml_string(out, row->endpoint);
+        yaml_string_print(out, row->endpoint);
         fprintf(out, "\n  Healthy: %s\n  LatestHandshake: ", row->healthy ? "true" : "false");
-        yaml_string(out, row->latest_handshake);
+        yaml_string_print(out, row->latest_handshake);
         fputs("\n  PublicKey: ", out);
-        yaml_string(out, row->public_key);
+        yaml_string_print(out, row->public_key);
         fprintf(out, "\n  Rx: %" PRIu64 "\n  Tx: %" PRIu64 "\n", row->rx, row->tx);
     }
     fputc('\n', out);

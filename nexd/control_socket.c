@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 1024 /* a client that does not wait is refused when it is full: Go programs do not */ };
 
 static int fail(char *error, const char *path, const char *what, int code)
 {

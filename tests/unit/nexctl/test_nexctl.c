@@ -7,6 +7,7 @@
 #include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
 #include "nexctl/table.h"
+#include "nexctl/yaml.h"
 
 #include <check.h>
 #include <errno.h>
@@ -106,6 +107,46 @@ START_TEST(json_and_yaml)
         "- AllowedIPs:\n  - 100.64.0.9/32\n  - 200::9/128\n  Endpoint: 127.0.0.1:41022\n  Healthy: false\n"
         "  LatestHandshake: \"1795427456\"\n  PublicKey: Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=\n"
         "  Rx: 180\n  Tx: 272\n\n");
+}
+END_TEST
+
+START_TEST(yaml_strings_read_back_as_themselves)
+{
+    static const char *const cases[][2] = {
+        {"tcp:80:h:90", "tcp:80:h:90"},
+        {"100.64.0.2", "100.64.0.2"},
+        {"200::9", "200::9"},
+        {"0.42ms", "0.42ms"},
+        {"a b", "a b"},
+        {"-x", "-x"},
+        {"a#b", "a#b"},
+        {"", "\"\""},
+        {"1795427456", "\"1795427456\""},
+        {"-1.5e+3", "\"-1.5e+3\""},
+        {"0x1f", "\"0x1f\""},
+        {"1_000", "\"1_000\""},
+        {"true", "\"true\""},
+        {"No", "\"No\""},
+        {"~", "\"~\""},
+        {".inf", "\".inf\""},
+        {"a\nb", "\"a\\u000ab\""},
+        {"-", "'-'"},
+        {"[::1]:5", "'[::1]:5'"},
+        {"a: b", "'a: b'"},
+        {"a #b", "'a #b'"},
+        {"b:", "'b:'"},
+        {" a", "' a'"},
+        {"'a", "'''a'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t length = 0;
+        FILE *out = open_memstream(&text, &length);
+        yaml_string_print(out, cases[i][0]);
+        fclose(out);
+        ck_assert_str_eq(text, cases[i][1]);
+        free(text);
+    }
 }
 END_TEST
 
@@ -334,12 +375,11 @@ START_TEST(flows_and_statistics)
         LISTING_FLOWS, flows, &(struct listing_style){.form = OUTPUT_NO_HEADER},
         "| --ingress tcp:80:h:90 | 100.64.0.9:5000 | 100.64.0.7:80 | - | open | 1.5 KiB | 7 B | 1h02m |\n",
         true);
-    expect_listing(
-        LISTING_FLOWS, flows, &(struct listing_style){.form = OUTPUT_YAML},
-        "- age_ms: 3725000\n  client: \"100.64.0.9:5000\"\n  destination: \"100.64.0.7:80\"\n  direction: "
-        "\"ingress\"\n  peer: null\n  protocol: \"tcp\"\n  rule: \"tcp:80:h:90\"\n  state: \"open\"\n  "
-        "to_host_bytes: 7\n  to_mesh_bytes: 1536\n\n",
-        true);
+    expect_listing(LISTING_FLOWS, flows, &(struct listing_style){.form = OUTPUT_YAML},
+                   "- age_ms: 3725000\n  client: 100.64.0.9:5000\n  destination: 100.64.0.7:80\n  direction: "
+                   "ingress\n  peer: null\n  protocol: tcp\n  rule: tcp:80:h:90\n  state: open\n  "
+                   "to_host_bytes: 7\n  to_mesh_bytes: 1536\n\n",
+                   true);
     expect_listing(
         LISTING_RULE_STATS, stats, &(struct listing_style){.form = OUTPUT_COLUMN},
         "|         RULE         | FLOWS | LIVE | TO MESH | TO HOST  |       ERRORS       | LAST ERROR |\n"
@@ -571,6 +611,7 @@ int main(void)
     tcase_add_test(forms, column);
     tcase_add_test(forms, no_header);
     tcase_add_test(forms, json_and_yaml);
+    tcase_add_test(forms, yaml_strings_read_back_as_themselves);
     tcase_add_test(forms, odd_peers);
     tcase_add_loop_test(forms, lists_that_are_none, 0, sizeof bad_lists / sizeof *bad_lists);
     tcase_add_loop_test(forms, command_lines, 0, sizeof lines / sizeof *lines);
