@@ -141,7 +141,7 @@ static void store(const char *text)
         fail("memory");
     memset(document, 'x', length);
     if (length >= 7) {
-        memcpy(document, "{\"\":\"", 6);
+        memcpy(document, "{\"\":\"", 5);
         memcpy(document + length - 2, "\"}", 2);
     }
     do {
