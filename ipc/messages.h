@@ -71,6 +71,8 @@ enum ipc_outcome {
     IPC_RESULT_LAST = IPC_LIMIT,
 };
 
+/* Of TCP connections in the mesh. */
+enum ipc_congestion { IPC_CONGESTION_BBR, IPC_CONGESTION_CUBIC, IPC_CONGESTION_LAST = IPC_CONGESTION_CUBIC };
 enum ipc_flow_state {
     IPC_FLOW_CONNECTING = 1, /* the far side has not answered yet */
     IPC_FLOW_OPEN,
@@ -225,7 +227,8 @@ enum ipc_join_phase {
 #define IPC_FIELDS_TUNNEL_CONFIG(F)                                                                          \
     F(SECRET, private_key, 0, 0)                                                                             \
     F(U16, mtu, 1280, 9000)                                                                                  \
-    F(ADDRS, addresses, IPC_ADDRS_MAX, 0)
+    F(ADDRS, addresses, IPC_ADDRS_MAX, 0)                                                                    \
+    F(ENUM, congestion_control, 0, IPC_CONGESTION_LAST)
 #define IPC_FIELDS_TUNNEL_SOCKETS(F)                                                                         \
     F(FD, udp4, IPC_FD_UDP_BOUND, 0)                                                                         \
     F(FD, udp6, IPC_FD_UDP_BOUND, 1)

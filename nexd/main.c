@@ -139,6 +139,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf, struct 
                                    .report_version = options->report_version,
                                    .notify = &notify,
                                    .sandbox_mode = options->sandbox,
+                                   .congestion_control = options->congestion_control,
                                    .identities = *identities,
                                    .sandbox = &sandbox};
     notify_open(&notify);

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/rule.h"
 #include "common/wgconf.h"
+#include "ipc/messages.h"
 #include "nexd/options_network.h"
 #include "sandbox/sandbox.h"
 
@@ -49,6 +50,7 @@ struct options {
     enum log_level log_level;
     enum log_format log_format;
     enum sandbox_mode sandbox;
+    enum ipc_congestion congestion_control;
     int64_t child_uids; /* the first of three users that the children become */
     struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */
     size_t rule_count;

@@ -14,6 +14,9 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "fata
 static const char *const log_formats[] = {[LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL};
 static const char *const sandbox_modes[] = {
     [SANDBOX_STRICT] = "strict", [SANDBOX_BEST_EFFORT] = "best-effort", NULL};
+static const char *const congestion_controls[] = {
+    [IPC_CONGESTION_BBR] = "bbr", [IPC_CONGESTION_CUBIC] = "cubic", NULL};
+_Static_assert(sizeof(enum ipc_congestion) == sizeof(unsigned), "flag_read_choice() writes an unsigned");
 _Static_assert(sizeof(enum sandbox_mode) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned) &&
                    sizeof(enum log_format) == sizeof(unsigned),
                "flag_read_choice() writes an unsigned");
@@ -160,6 +163,14 @@ const struct flag options_flags[] = {
      .example = "best-effort",
      .help = "strict (default): refuse to run where a layer of the\nsandbox is missing; best-effort: warn "
              "and go on"},
+    {.name = "congestion-control",
+     .environment = "NEXD_CONGESTION_CONTROL",
+     .read = flag_read_choice,
+     .offset = TARGET(congestion_control),
+     .choices = congestion_controls,
+     .argument = "NAME",
+     .example = "cubic",
+     .help = "How TCP in the mesh finds its rate: bbr (default) or\ncubic"},
     {.name = "child-uids",
      .environment = "NEXD_CHILD_UIDS",
      .read = flag_read_number,

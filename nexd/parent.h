@@ -58,6 +58,7 @@ struct parent_config {
     const char *report_version;           /* for Version on the control socket; NULL or "" = our own */
     const struct notify *notify;
     enum sandbox_mode sandbox_mode;
+    enum ipc_congestion congestion_control; /* of TCP in the mesh */
     struct identities identities;       /* of the children */
     const struct sandbox_spec *sandbox; /* entered before the loop; NULL in tests */
 };

@@ -189,8 +189,11 @@ int tunnel_configure(struct ipc_tunnel_config *config)
             wg_free(device);
             device = NULL;
         }
-        if (err == NX_OK)
+        if (err == NX_OK) {
             wg_set_mtu(device, config->mtu);
+            err = netstack_congestion_control(config->congestion_control == IPC_CONGESTION_CUBIC ? "cubic"
+                                                                                                 : "bbr");
+        }
     }
     sodium_memzero(config->private_key, sizeof config->private_key);
     return err;

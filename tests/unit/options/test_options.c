@@ -58,6 +58,7 @@ START_TEST(proxy_with_rules)
     ck_assert_int_eq(options.listen_port, -1);
     ck_assert_int_eq(options.log_level, LOG_LEVEL_INFO);
     ck_assert_int_eq(options.sandbox, SANDBOX_STRICT);
+    ck_assert_int_eq(options.congestion_control, IPC_CONGESTION_BBR);
     assert_rules("out udp:3:[::1]:4 out tcp:7:d:8 in tcp:1:a:2 in tcp:5:b:6 in udp:5:c:6");
 }
 END_TEST
@@ -100,11 +101,12 @@ END_TEST
 
 START_TEST(global_flags_stand_on_both_sides)
 {
-    parse_ok(
-        "--listen-port 0 proxy --wireguard-config w --sandbox best-effort --state-dir /s --log-level warn");
+    parse_ok("--listen-port 0 proxy --wireguard-config w --sandbox best-effort --state-dir /s --log-level "
+             "warn --congestion-control cubic");
     ck_assert_int_eq(options.listen_port, 0);
     ck_assert_str_eq(options.wireguard_config, "w");
     ck_assert_int_eq(options.sandbox, SANDBOX_BEST_EFFORT);
+    ck_assert_int_eq(options.congestion_control, IPC_CONGESTION_CUBIC);
     ck_assert_int_eq(options.log_level, LOG_LEVEL_WARN);
     ck_assert_str_eq(options.state_dir, "/s");
     ck_assert(options.state_dir_given && !options.unix_socket_given);
@@ -193,6 +195,8 @@ static const struct {
     {"--listen-port 65536 proxy", "--listen-port \"65536\"", "--listen-port 51820"},
     {"--listen-port -1 proxy", "--listen-port \"-1\"", "--listen-port 51820"},
     {"--report-version=2024.07.01-é proxy", "--report-version", "--report-version dev"},
+    {"--congestion-control reno proxy", "--congestion-control \"reno\": must be bbr or cubic",
+     "--congestion-control cubic"},
     {"--sandbox off proxy", "--sandbox \"off\": must be strict or best-effort", "--sandbox best-effort"},
     {"--log-level trace proxy", "--log-level \"trace\"", "--log-level info"},
 };
