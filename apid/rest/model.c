@@ -136,8 +136,7 @@ void model_reg_key(struct json_out *out, const struct store_reg_key *key)
     json_put_string(out, "owner_id", key->owner_id);
     json_put_string(out, "vpc_id", key->vpc_id);
     json_put_string(out, "bearer_token", key->token);
-    if (key->description[0])
-        json_put_string(out, "description", key->description);
+    json_put_string(out, "description", key->description); /* also empty: nexctl fails where it is absent */
     if (key->device_id[0])
         json_put_string(out, "device_id", key->device_id);
     if (key->expires_s)
