@@ -15,6 +15,8 @@ class GoMember:
     def __init__(self, mesh, program, ctl=None, rules=(), flags=()):
         self.scene, self.plane, self.program, self.ctl_program = mesh.scene, mesh.plane, program, ctl
         self.host = self.scene.host("g")
+        # It finds its own address by the default route; nothing has to be there.
+        self.host.ip("route", "add", "default", "via", self.plane.host.v4)
         self.folder = Path(self.scene.folder) / f"go{len(self.scene.ends)}"
         self.folder.mkdir(mode=0o711)
         os.chown(self.folder, UID, GID)
