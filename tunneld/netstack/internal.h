@@ -15,6 +15,7 @@ struct netstack {
     size_t netif_count;
     struct netstack_counters counters;
     size_t gap_bytes;         /* kept for all connections behind gaps */
+    size_t window_bytes;      /* by which all connections' receive windows have grown: they may be filled */
     size_t memory_limit;      /* for them and for what flow/ holds */
     const size_t *flow_bytes; /* what flow/ holds */
     bool ticks_fresh;         /* lwIP's clock has been set in this turn */

@@ -2,7 +2,8 @@
  * no receive buffer; SACK options, in and out; and a receive window that follows what the sender uses.
  *
  * The window: in each round trip the application takes so many bytes; a sender that doubles its rate, and has
- * a loss repaired meanwhile, needs four times that (dynamic right-sizing). It never shrinks. */
+ * a loss repaired meanwhile, needs four times that (dynamic right-sizing). It never shrinks; what all windows
+ * have grown by is bounded, and each step takes a quarter of what is left at most. */
 #include "common/clock.h"
 #include "lwip_hooks.h"
 #include "tunneld/netstack/internal.h"
@@ -58,6 +59,7 @@ void tcp_conn_receive_init(struct tcp_conn *conn)
 void tcp_conn_receive_end(struct tcp_conn *conn)
 {
     reassembly_clear(&conn->reassembly);
+    netstack.window_bytes -= conn->receive_window - TCP_WND;
 }
 
 /* -- Gaps ------------------------------------------------------------------------------------ */
@@ -209,7 +211,8 @@ static void window_grow(struct tcp_conn *conn, uint32_t taken)
 {
     struct tcp_pcb *pcb = conn->pcb;
     uint64_t wanted = (uint64_t)WINDOW_FACTOR * taken;
-    uint64_t most = conn->receive_window + netstack_memory_left() / 4;
+    size_t granted = LWIP_MIN(netstack.window_bytes, netstack_memory_limit());
+    uint64_t most = conn->receive_window + (netstack_memory_limit() - granted) / 4;
     if (wanted > RECEIVE_WINDOW_MAX)
         wanted = RECEIVE_WINDOW_MAX;
     if (wanted > most)
@@ -217,6 +220,7 @@ static void window_grow(struct tcp_conn *conn, uint32_t taken)
     if (wanted <= conn->receive_window)
         return;
     pcb->rcv_wnd += (tcpwnd_size_t)wanted - conn->receive_window;
+    netstack.window_bytes += wanted - conn->receive_window;
     conn->receive_window = (uint32_t)wanted;
     tcp_update_rcv_ann_wnd(pcb);
 }
