@@ -56,4 +56,7 @@ uint64_t login_renew_at_ms(const struct login *login);
 void login_run(struct login *login, uint64_t now_ns);
 uint64_t login_next_ns(const struct login *login);
 
+/* Wipes and frees a heap text that may be NULL; *text becomes NULL. */
+void login_secret_free(char **text);
+
 #endif

@@ -30,7 +30,7 @@ static void on_poll(void *arg, const struct call_answer *answer)
 
 static void poll_send(struct login *login)
 {
-    char *const form = malloc(OIDC_FORM_MAX);
+    char *const form = calloc(1, OIDC_FORM_MAX);
     if (!form || oidc_form_device_token(login->client_id, login->device_code, form, OIDC_FORM_MAX) != NX_OK ||
         call_send(&login->call,
                   &(struct http_request){.method = HTTP_POST,

@@ -56,7 +56,6 @@ void login_unusable(struct login *login, const char *what, const char *error);
 bool login_answered(const struct call_answer *answer);
 void login_send(struct login *login, const struct http_request *request,
                 void (*done)(void *arg, const struct call_answer *answer));
-void login_secret_free(char **text);
 
 /* -- login_token.c -- */
 

@@ -150,7 +150,7 @@ static void on_token(void *arg, const struct call_answer *answer)
 
 void login_token_send(struct login *login)
 {
-    char *const form = malloc(OIDC_FORM_MAX);
+    char *const form = calloc(1, OIDC_FORM_MAX);
     char basic[OIDC_BASIC_MAX] = "";
     struct http_request request = {.method = HTTP_POST,
                                    .url = login->token_endpoint,
