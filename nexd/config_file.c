@@ -35,6 +35,10 @@ static int __attribute__((format(printf, 2, 3))) fail(const struct reader *reade
         snprintf(reader->scan->error, FLAG_ERROR_MAX, "%.200s:%u: %.290s", reader->path, reader->line, text);
     else
         snprintf(reader->scan->error, FLAG_ERROR_MAX, "%.200s: %.290s", reader->path, text);
+    /* A path can hold anything, and this goes to a terminal. */
+    for (char *c = reader->scan->error; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
     return NX_EINVAL;
 }
 
