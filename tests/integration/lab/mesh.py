@@ -86,6 +86,9 @@ class ControlPlane:
     def reg_key(self, *words):
         return self.admin("reg-key", "create", *words)
 
+    def reg_keys(self):
+        return json.loads(self.admin("reg-key", "list", "--output", "json"))
+
     def devices(self):
         return json.loads(self.admin("device", "list", "--output", "json"))
 
