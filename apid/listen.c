@@ -4,6 +4,7 @@
 #include "common/fd.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 enum { BACKLOG = 1024 };
@@ -17,7 +18,10 @@ int listen_open(const struct netsock *where, int *fd, uint16_t *port)
     FD_AUTO int sock = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (sock < 0)
         return NX_ESYS;
+    /* TCP_NODELAY passes to accepted connections: an answer's header and body are written one after the
+     * other. */
     if (setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+        setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ||
         (address.ss_family == AF_INET6 && setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off))) ||
         bind(sock, (struct sockaddr *)&address, length) || listen(sock, BACKLOG))
         return NX_ESYS;
