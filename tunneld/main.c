@@ -67,7 +67,8 @@ static bool on_turn(struct child *child, void *arg)
     (void)child;
     (void)arg;
     bool more = report_turn(); /* before what it asks to be sent */
-    return tunnel_turn() || more;
+    more |= tunnel_turn();
+    return report_turn() || more; /* a ping whose time is up is told in this turn, not with the next packet */
 }
 
 /* ctld takes more of a series: the turn that follows sends it. */
