@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { QUEUE = 16 };
+enum { QUEUE = 128 };
 
 static int listener_make(const struct netsock *address, int *out)
 {
