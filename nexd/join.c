@@ -6,9 +6,11 @@
 #include "common/err.h"
 #include "nexd/parent.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* -- Operations of network.c -- */
 
@@ -22,6 +24,7 @@ static void restart(void *arg, const char *why)
 {
     struct parent *parent = arg;
     log_info("the tunnel is started anew: %s", why);
+    parent_child_of(parent, IPC_TUNNELD)->anew = true;
     supervisor_misbehaved(&parent->supervisor, IPC_TUNNELD, clock_now_ns());
 }
 
@@ -197,15 +200,33 @@ static void stored(struct parent_child *ctld, uint32_t request, const struct ipc
 
 /* -- For people -- */
 
+/* Not through stdio, which asks a terminal for its attributes: the sandbox knows no such call. */
+static void say(const char *text)
+{
+    size_t length = strlen(text);
+    while (length > 0) {
+        ssize_t put = write(STDOUT_FILENO, text, length);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return; /* nobody listens */
+        text += put;
+        length -= (size_t)put;
+    }
+}
+
+/* The texts of the Nexodus agent: scripts read them. */
 static void login_prompt(struct parent *parent, const struct ipc_login_prompt *prompt)
 {
     const char *url = prompt->complete_url[0] ? prompt->complete_url : prompt->url;
-    printf("Your device must be registered with Nexodus.\n"
-           "Your one-time code is: %s\n"
-           "Please open the following URL in your browser to sign in:\n"
-           "%s\n",
-           prompt->code, url);
-    fflush(stdout);
+    char text[sizeof *prompt + 256];
+    snprintf(text, sizeof text,
+             "Your device must be registered with Nexodus.\n"
+             "Your one-time code is: %s\n"
+             "Please open the following URL in your browser to sign in:\n"
+             "%s\n",
+             prompt->code, url);
+    say(text);
     parent->join.prompted = true;
 }
 
@@ -239,8 +260,7 @@ static void phase(struct parent *parent, const struct ipc_phase *message)
         return;
     bool past_login = message->phase == IPC_PHASE_JOINING || message->phase == IPC_PHASE_JOINED;
     if (join->prompted && past_login) {
-        puts("Authentication succeeded.");
-        fflush(stdout);
+        say("Authentication succeeded.\n");
         join->prompted = false;
     }
     join->phase = message->phase;

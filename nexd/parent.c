@@ -103,6 +103,11 @@ static void child_spawn(struct parent_child *child)
 static void child_log_end(const struct parent_child *child, int status, uint32_t delay_ms)
 {
     bool by_signal = WIFSIGNALED(status);
+    if (child->anew) {
+        log_debug("%s (pid %d) ended as it was to; it is started again in %u ms", child->name,
+                  (int)child->pid, delay_ms);
+        return;
+    }
     log_warn("%s (pid %d) ended: %s %d%s%s; it is started again in %u ms", child->name, (int)child->pid,
              by_signal ? "signal" : "exit status", by_signal ? WTERMSIG(status) : WEXITSTATUS(status),
              by_signal ? " " : "", by_signal ? sigabbrev_np(WTERMSIG(status)) : "", delay_ms);
@@ -127,6 +132,7 @@ static void child_ended(struct parent_child *child, int status)
     else
         log_debug("%s ended", child->name);
     child->pid = 0;
+    child->anew = false;
 }
 
 /* Everything that has ended, our children or orphans. */

@@ -59,8 +59,8 @@ struct parent_config {
     const struct notify *notify;
     enum sandbox_mode sandbox_mode;
     enum ipc_congestion congestion_control; /* of TCP in the mesh */
-    struct identities identities;       /* of the children */
-    const struct sandbox_spec *sandbox; /* entered before the loop; NULL in tests */
+    struct identities identities;           /* of the children */
+    const struct sandbox_spec *sandbox;     /* entered before the loop; NULL in tests */
 };
 
 struct parent;
@@ -71,6 +71,7 @@ struct parent_child {
     const char *name;
     char path[PATH_MAX];
     pid_t pid; /* 0 = no process */
+    bool anew; /* it is ended on purpose, to be started anew */
     struct ipc_link *link;
 };
 
