@@ -11,6 +11,7 @@
 #include "proxyd/connector.h"
 #include "proxyd/listener.h"
 #include "proxyd/metrics_bind.h"
+#include "proxyd/outlet.h"
 #include "proxyd/query.h"
 #include "proxyd/rule_stats.h"
 #include "proxyd/tunnel_socket.h"
@@ -31,6 +32,7 @@ struct proxyd {
     struct connector *connector;
     struct listeners *listeners;
     struct udp_ports *udp_ports;
+    struct outlets *outlets;
     struct outbox parent, tunneld, ctld;
     struct queries tunneld_queries, ctld_queries;
     bool draining; /* new flows are refused */
@@ -63,7 +65,8 @@ static int on_setup(struct child *child, void *arg)
     proxyd->listeners =
         listeners_new(base, &proxyd->rules, &proxyd->chooser, &proxyd->tunneld, &proxyd->parent);
     proxyd->udp_ports = udp_ports_new(base, &proxyd->tunneld, &proxyd->parent);
-    if (!proxyd->connector || !proxyd->listeners || !proxyd->udp_ports)
+    proxyd->outlets = outlets_new(base, proxyd->resolver, &proxyd->ctld);
+    if (!proxyd->connector || !proxyd->listeners || !proxyd->udp_ports || !proxyd->outlets)
         goto no_memory;
     outbox_set_link(&proxyd->parent, child_link(child, IPC_PARENT));
     return 0;
@@ -83,6 +86,7 @@ static void on_teardown(struct child *child, void *arg)
     listeners_free(proxyd->listeners);
     udp_ports_free(proxyd->udp_ports);
     connector_free(proxyd->connector);
+    outlets_free(proxyd->outlets);
     outbox_destroy(&proxyd->parent);
     outbox_destroy(&proxyd->tunneld);
     outbox_destroy(&proxyd->ctld);
@@ -189,6 +193,10 @@ static void on_parent_message(struct proxyd *proxyd, struct ipc_message *message
     case IPC_MSG_METRICS_BIND:
         metrics_bind(&proxyd->parent, request, &message->body.metrics_bind.address);
         break;
+    case IPC_MSG_OUTLET:
+        if (outlet_add(proxyd->outlets, &message->body.outlet) != NX_OK)
+            log_warn("%s is no outlet: there are too many", message->body.outlet.host);
+        break;
     case IPC_MSG_TUNNEL_BIND:
         on_tunnel_bind(proxyd, request, &message->body.tunnel_bind);
         break;
@@ -271,6 +279,15 @@ static void on_ctld_message(struct proxyd *proxyd, const struct ipc_message *mes
     case IPC_MSG_RULE_STATS_QUERY:
         rule_stats_answer(&proxyd->rules, &proxyd->ctld, message->header.request);
         break;
+    case IPC_MSG_OUTLET_ISSUER:
+        outlet_issuer(proxyd->outlets, message->header.request, &message->body.outlet_issuer);
+        break;
+    case IPC_MSG_OPEN:
+        outlet_open(proxyd->outlets, message->header.request, &message->body.open);
+        break;
+    case IPC_MSG_CONNECT_CANCEL:
+        outlet_cancel(proxyd->outlets, message->body.connect_cancel.request);
+        break;
     case IPC_MSG_METRICS_QUERY:
         on_metrics_query(proxyd, message->header.request);
         break;
@@ -311,6 +328,7 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
     (void)child;
     if (peer == IPC_CTLD) {
         queries_cancel_all(&proxyd->ctld_queries);
+        outlets_cancel_all(proxyd->outlets);
         outbox_set_link(&proxyd->ctld, NULL);
         return;
     }
