@@ -72,6 +72,16 @@ void json_writer_free(struct json_writer *writer)
     free(writer);
 }
 
+void json_writer_reset(struct json_writer *writer)
+{
+    if (writer->text)
+        explicit_bzero(writer->text, writer->capacity);
+    writer->length = 0;
+    writer->depth = 0;
+    writer->err = NX_OK;
+    yajl_gen_reset(writer->yajl, NULL);
+}
+
 static void check(struct json_writer *writer, yajl_gen_status status)
 {
     if (status != yajl_gen_status_ok)

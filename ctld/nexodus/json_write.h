@@ -9,6 +9,8 @@ struct json_writer;
 struct json_writer *json_writer_new(size_t bytes_max);
 /* Wipes and frees. NULL is harmless. */
 void json_writer_free(struct json_writer *writer);
+/* Wipes what was written, errors too: ready for the next text. */
+void json_writer_reset(struct json_writer *writer);
 
 /* `name` is NULL for the root and for elements of arrays. Text must be UTF-8. */
 void json_put_object(struct json_writer *writer, const char *name);

@@ -118,6 +118,7 @@ enum catalog_change catalog_put_device(struct catalog *catalog, const struct api
     struct api_device lasting = *device;
     lasting.revision = 0;
     lasting.online = false;
+    json_writer_reset(catalog->writer);
     api_device_write(catalog->writer, NULL, &lasting);
     return put_written(catalog, CATALOG_DEVICES, device->id);
 }
@@ -125,6 +126,7 @@ enum catalog_change catalog_put_device(struct catalog *catalog, const struct api
 enum catalog_change catalog_put_value(struct catalog *catalog, enum catalog_kind kind, const char *id,
                                       const struct json_value *value)
 {
+    json_writer_reset(catalog->writer);
     json_put_value(catalog->writer, NULL, value);
     return put_written(catalog, kind, id);
 }

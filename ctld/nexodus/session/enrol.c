@@ -138,6 +138,7 @@ static void on_create(void *arg, const struct call_answer *answer)
 
 static struct request_device device_describe(struct enrol *enrol, char *key)
 {
+    json_writer_reset(enrol->writer);
     key_format(enrol->task.public_key, key);
     return (struct request_device){.vpc_id = enrol->vpc.id,
                                    .hostname = enrol->task.hostname,

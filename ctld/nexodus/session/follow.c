@@ -232,6 +232,7 @@ static void stream_open(struct follow *follow)
     size_t length;
     stream_close(follow);
     event_stream_reset(follow->stream);
+    json_writer_reset(follow->writer);
     follow->ended = follow->own_gone = false;
     follow->state = FOLLOW_OPENING;
     follow->next_ns = UINT64_MAX;

@@ -75,6 +75,7 @@ static void update_send(struct publish *publish)
     if (same(&publish->on_the_way, &publish->sent))
         return;
     const struct request_endpoints endpoints = session_endpoints(&publish->on_the_way);
+    json_writer_reset(publish->writer);
     if (request_path(path, "/api/devices/", publish->device_id) == NX_OK &&
         request_endpoints_update(publish->writer, &endpoints, publish->on_the_way.symmetric, &text,
                                  &length) == NX_OK) {
