@@ -3,6 +3,8 @@ import base64
 import hashlib
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import time
@@ -329,6 +331,29 @@ def test_given_a_transfer_when_top_is_asked_without_a_terminal_then_it_shows_the
     assert peer["peer"] == b.key.public and peer["to_mesh_bytes_per_s"] > 10000
     table = says(a, "top", "--interval", "1")
     assert "1 rules, 1 peers" in table and "\x1b" not in table and table.count("\n") == 7
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_given_a_terminal_when_top_runs_then_it_is_refreshed_and_coloured_unless_that_is_unwanted(scene, no_color):
+    node = scene.node(["--egress", "tcp:8000:100.64.0.9:1"])
+    node.start()
+    terminal, other = pty.openpty()
+    environment = {"PATH": "/usr/bin:/bin", **({"NO_COLOR": "1"} if no_color else {})}
+    command = [program("nexctl", node.folder.parent), "nexd", "--unix-socket", node.folder / "nexd.sock", "top"]
+    running = subprocess.Popen(list(map(str, command)), stdin=other, stdout=other, stderr=other, env=environment)
+    os.close(other)
+    shown = b""
+    try:
+        while shown.count(b"\x1b[H\x1b[2J") < 3:
+            assert select.select([terminal], [], [], 10 * slowness())[0], shown
+            shown += os.read(terminal, 65536)
+    finally:
+        running.terminate()
+        running.wait(10)
+        os.close(terminal)
+    picture = shown.split(b"\x1b[H\x1b[2J")[1]
+    assert b"1 rules, 0 peers, 0 live flows" in picture and b"--egress tcp:8000:100.64.0.9:1" in picture
+    assert (b"\x1b[1m" in picture) != no_color and (b"\x1b" in picture) != no_color
 
 
 def test_given_a_live_flow_when_drained_then_it_goes_on_and_no_new_one_comes(pair, scene):
