@@ -3,6 +3,7 @@
 #include "nexd/check.h"
 
 #include "common/err.h"
+#include "nexd/network_setup.h"
 #include "nexd/state/state.h"
 
 #include <stdlib.h>
@@ -46,6 +47,33 @@ static void wireguard_check(struct check *check)
     }
     device_print(check, &conf);
     wgconf_free(&conf);
+}
+
+static const char *way_in(const struct options_network *network)
+{
+    if (network->reg_key[0] != '\0' || network->reg_key_file[0] != '\0')
+        return "with a registration key";
+    return network->username[0] != '\0' ? "as a user with a password" : "as a user who logs in in a browser";
+}
+
+static void network_check(struct check *check)
+{
+    static struct network_setup setup;
+    char error[OPTIONS_ERROR_MAX];
+    const struct options *options = check->options;
+    if (options->wireguard_config[0] != '\0')
+        return;
+    if (network_setup_make(options, false, &setup, warning, check, error)) {
+        fprintf(check->errors, "nexd: %s\n", error);
+        check->status = OPTIONS_EXIT_USAGE;
+        return;
+    }
+    fprintf(check->out, "network:        %s, %s; %zu STUN servers\n", setup.config.network.service_url,
+            way_in(&options->network), setup.config.stun_server_count);
+    for (size_t i = 0; i < setup.config.outlet_count; i++)
+        fprintf(check->out, "connects to:    %s port %u%s\n", setup.config.outlets[i].host,
+                setup.config.outlets[i].port, i ? " (proxy)" : ", and to the login server that it names");
+    network_setup_wipe(&setup);
 }
 
 static void control_print(const struct check *check)
@@ -107,6 +135,7 @@ int check_run(const struct options *options, FILE *out, FILE *errors)
 {
     struct check check = {.options = options, .out = out, .errors = errors, .status = EXIT_SUCCESS};
     wireguard_check(&check);
+    network_check(&check);
     control_print(&check);
     metrics_print(&check);
     for (size_t i = 0; i < options->rule_count; i++)

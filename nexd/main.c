@@ -200,10 +200,12 @@ static int proxy(struct options *options)
     struct identities identities;
     log_init("nexd", options->log_level);
     log_set_format(options->log_format, log_journal_detect(getenv("JOURNAL_STREAM")));
-    if (in_network && network_setup_make(options, true, &setup, error)) {
+    if (in_network && network_setup_make(options, true, &setup, config_warning, NULL, error)) {
         fprintf(stderr, "nexd: %s\n", error);
         return OPTIONS_EXIT_USAGE;
     }
+    if (in_network && setup.service.service_defaulted)
+        log_info("no service URL was given: the default, %s, is used", REG_KEY_SERVICE_DEFAULT);
     options_variables_check(environ, config_warning, NULL);
     options_network_wipe(&options->network);
     const char *shared = identities_find((uid_t)options->child_uids, &identities);

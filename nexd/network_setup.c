@@ -2,7 +2,6 @@
 #include "nexd/network_setup.h"
 
 #include "common/err.h"
-#include "common/log.h"
 #include "nexd/password_prompt.h"
 #include "nexd/secret_file.h"
 
@@ -66,27 +65,50 @@ static void outlets_fill(const struct options_network *given, const struct reg_k
         out->outlets[out->outlet_count++] = given->https_proxy_outlet;
 }
 
-static void tell(const struct options_network *given, const struct reg_key_service *service)
+/* What reading has to say is held back until all is right, so that an error is one line. */
+struct warnings {
+    wgconf_warn_fn warn;
+    void *arg;
+    char held[2][TEXT_QUOTE_MAX + 96]; /* one a secret's file */
+    size_t count;
+};
+
+static void hold(void *arg, const char *message)
 {
-    if (given->secret_argument)
-        log_warn("--%s: every local user can read arguments; --%s-file keeps it to its owner",
-                 given->secret_argument, given->secret_argument);
-    if (given->positional_count)
-        log_warn("DEPRECATION WARNING: configuring the service url via the positional argument will not be "
-                 "supported in a future release, use --service-url");
-    if (service->service_defaulted)
-        log_info("no service URL was given: the default, %s, is used", REG_KEY_SERVICE_DEFAULT);
-    if (given->insecure_skip_tls_verify)
-        log_warn("--insecure-skip-tls-verify: CERTIFICATES ARE NOT CHECKED; whoever is on the way to the "
-                 "service can read keys and tokens, and add peers");
+    struct warnings *warnings = arg;
+    if (warnings->count < sizeof warnings->held / sizeof *warnings->held)
+        snprintf(warnings->held[warnings->count++], sizeof *warnings->held, "%s", message);
 }
 
-static int reg_key_take(const struct options_network *given, struct reg_key_service *service, char *error)
+static void tell(const struct options_network *given, const struct warnings *warnings)
+{
+    char message[128];
+    for (size_t i = 0; i < warnings->count; i++)
+        warnings->warn(warnings->arg, warnings->held[i]);
+    if (given->secret_argument) {
+        snprintf(message, sizeof message,
+                 "--%s: every local user can read arguments; --%s-file keeps it to its owner",
+                 given->secret_argument, given->secret_argument);
+        warnings->warn(warnings->arg, message);
+    }
+    if (given->positional_count)
+        warnings->warn(warnings->arg,
+                       "DEPRECATION WARNING: configuring the service url via the positional "
+                       "argument will not be supported in a future release, use --service-url");
+    if (given->insecure_skip_tls_verify)
+        warnings->warn(
+            warnings->arg,
+            "--insecure-skip-tls-verify: CERTIFICATES ARE NOT CHECKED; whoever is on the way to the "
+            "service can read keys and tokens, and add peers");
+}
+
+static int reg_key_take(const struct options_network *given, struct reg_key_service *service,
+                        struct warnings *warnings, char *error)
 {
     char text[OPTIONS_REG_KEY_MAX] = "";
     int err = NX_OK;
     if (given->reg_key_file[0])
-        err = secret_file_read(given->reg_key_file, text, sizeof text, error);
+        err = secret_file_read(given->reg_key_file, text, sizeof text, hold, warnings, error);
     else
         snprintf(text, sizeof text, "%s", given->reg_key);
     const struct reg_key_options options = options_reg_key(given, text);
@@ -97,14 +119,15 @@ static int reg_key_take(const struct options_network *given, struct reg_key_serv
 }
 
 static int password_take(const struct options_network *given, bool ask, struct network_setup *out,
-                         char *error)
+                         struct warnings *warnings, char *error)
 {
     int err = NX_OK;
     if (given->username[0] == '\0' || out->service.key[0]) /* a registration key comes first */
         return NX_OK;
     snprintf(out->username, sizeof out->username, "%s", given->username);
     if (given->password_file[0])
-        err = secret_file_read(given->password_file, out->password, sizeof out->password, error);
+        err = secret_file_read(given->password_file, out->password, sizeof out->password, hold, warnings,
+                               error);
     else if (given->password[0])
         snprintf(out->password, sizeof out->password, "%s", given->password);
     else if (ask &&
@@ -117,13 +140,15 @@ static int password_take(const struct options_network *given, bool ask, struct n
     return err;
 }
 
-int network_setup_make(const struct options *options, bool ask, struct network_setup *out, char *error)
+int network_setup_make(const struct options *options, bool ask, struct network_setup *out,
+                       wgconf_warn_fn warn, void *arg, char *error)
 {
+    struct warnings warnings = {.warn = warn, .arg = arg};
     const struct options_network *given = &options->network;
     *out = (struct network_setup){0};
-    int err = reg_key_take(given, &out->service, error);
+    int err = reg_key_take(given, &out->service, &warnings, error);
     if (!err)
-        err = password_take(given, ask, out, error);
+        err = password_take(given, ask, out, &warnings, error);
     if (!err && strlen(out->service.api_host) + sizeof "https://:65535" > IPC_URL_MAX) {
         snprintf(error, OPTIONS_ERROR_MAX, "the service URL is too long");
         err = NX_EINVAL;
@@ -139,7 +164,7 @@ int network_setup_make(const struct options *options, bool ask, struct network_s
     memcpy(out->proxy, given->https_proxy, sizeof out->proxy);
     memcpy(out->ca_file, given->ca_file, sizeof out->ca_file);
     out->config.ca_file = out->ca_file;
-    tell(given, &out->service);
+    tell(given, &warnings);
     return NX_OK;
 }
 

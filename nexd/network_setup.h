@@ -15,10 +15,11 @@ struct network_setup {
     char ca_file[PATH_MAX];
 };
 
-/* NX_OK; or NX_EINVAL with a line in `error` (OPTIONS_ERROR_MAX bytes), and nothing to wipe. Logs what an
- * operator should know about what was given. With `ask`, a user's password that is missing is asked for on
- * the terminal. */
-int network_setup_make(const struct options *options, bool ask, struct network_setup *out, char *error);
+/* NX_OK; or NX_EINVAL with a line in `error` (OPTIONS_ERROR_MAX bytes), and nothing to wipe. `warn` is told
+ * what an operator should know about what was given, only on success. With `ask`, a user's password that is
+ * missing is asked for on the terminal. */
+int network_setup_make(const struct options *options, bool ask, struct network_setup *out,
+                       wgconf_warn_fn warn, void *arg, char *error);
 /* Puts the credentials where they stay, and wipes them here. */
 void network_setup_keep(struct network_setup *setup, struct vault *vault);
 void network_setup_wipe(struct network_setup *setup);

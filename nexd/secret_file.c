@@ -4,7 +4,6 @@
 
 #include "common/err.h"
 #include "common/fd.h"
-#include "common/log.h"
 #include "common/text.h"
 #include "nexd/options.h"
 
@@ -12,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,7 +62,16 @@ static int line_take(const char *path, char *text, size_t length, char *out, siz
     return NX_OK;
 }
 
-int secret_file_read(const char *path, char *out, size_t size, char *error)
+static void exposure_warn(const char *path, wgconf_warn_fn warn, void *arg)
+{
+    char quoted[TEXT_QUOTE_MAX], message[TEXT_QUOTE_MAX + 96];
+    snprintf(message, sizeof message,
+             "%s: every local user can read this secret; mode 0600 keeps it to its owner",
+             text_quote(path, quoted, sizeof quoted));
+    warn(arg, message);
+}
+
+int secret_file_read(const char *path, char *out, size_t size, wgconf_warn_fn warn, void *arg, char *error)
 {
     char text[OPTIONS_REG_KEY_MAX + 2];
     struct stat status;
@@ -72,7 +81,7 @@ int secret_file_read(const char *path, char *out, size_t size, char *error)
     if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))
         return fail(path, "neither a file nor a pipe", error);
     if (S_ISREG(status.st_mode) && status.st_mode & S_IROTH)
-        log_warn("%s: every local user can read this secret; mode 0600 keeps it to its owner", path);
+        exposure_warn(path, warn, arg);
     ssize_t length = line_read(fd, text, sizeof text);
     int err = length < 0 ? fail(path, strerror(errno), error)
                          : line_take(path, text, (size_t)length, out, size, error);
