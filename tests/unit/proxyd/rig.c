@@ -58,6 +58,9 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
     case IPC_MSG_EGRESS_UDP:
         message->body.egress_udp.fd = -1;
         break;
+    case IPC_MSG_OPENED:
+        message->body.opened.fd = -1;
+        break;
     case IPC_MSG_CONNECTED:
         message->body.connected.fd = -1;
         break;
