@@ -59,13 +59,17 @@ static bool unfit(struct call *call, const char *error, const char *field)
     return false;
 }
 
-static bool port_read(struct call *call, const struct json_value *rule, const char *name, uint16_t *out)
+/* *fits is false for a number that is no port: told by the store, after what it says of the protocol. */
+static bool port_read(struct call *call, const struct json_value *rule, const char *name, uint16_t *out,
+                      bool *fits)
 {
     const struct json_value *const value = json_member(rule, name);
     uint64_t port = 0;
-    if (value && value->type != JSON_NULL && json_to_u64(value, UINT16_MAX, &port))
-        return value->type == JSON_NUMBER ? unfit(call, "invalid port range", "port_range")
-                                          : field_refuse(call, name, "a number is needed");
+    if (value && value->type != JSON_NULL && json_to_u64(value, UINT16_MAX, &port)) {
+        if (value->type != JSON_NUMBER)
+            return field_refuse(call, name, "a number is needed");
+        *fits = false;
+    }
     *out = (uint16_t)port;
     return true;
 }
@@ -74,13 +78,19 @@ static bool rule_read(struct call *call, const struct json_value *from, struct s
 {
     const struct json_value *ranges;
     const char *protocol;
+    bool ports_fit = true;
     memset(out, 0, sizeof(*out));
     if (from->type != JSON_OBJECT)
         return field_refuse(call, "rules", "objects are needed");
     if (!field_text(call, from, "ip_protocol", 256, &protocol) ||
-        !port_read(call, from, "from_port", &out->from_port) ||
-        !port_read(call, from, "to_port", &out->to_port) || !field_array(call, from, "ip_ranges", &ranges))
+        !port_read(call, from, "from_port", &out->from_port, &ports_fit) ||
+        !port_read(call, from, "to_port", &out->to_port, &ports_fit) ||
+        !field_array(call, from, "ip_ranges", &ranges))
         return false;
+    if (!ports_fit) { /* a range that is none either */
+        out->from_port = 2;
+        out->to_port = 1;
+    }
     if (protocol && strlen(protocol) >= sizeof(out->ip_protocol))
         return unfit(call, "invalid protocol", "protocol");
     if (protocol)
