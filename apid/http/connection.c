@@ -31,17 +31,31 @@ static void client_leave(struct client *client)
     free(client);
 }
 
-static void connection_free(struct connection *connection)
+/* The table forgets it. */
+static void connection_leave(struct connection *connection)
 {
-    struct connection_table *const table = connection->table;
     client_leave(connection->client);
     if (connection->timer)
         event_free(connection->timer);
     LIST_REMOVE(connection, entry);
+    connection->table->count--;
+    connection->table = NULL;
+}
+
+static void connection_free(struct connection *connection)
+{
+    struct connection_table *const table = connection->table;
+    if (table)
+        connection_leave(connection);
     free(connection);
-    table->count--;
-    if (table->freed)
+    if (table && table->freed)
         table->freed(table->freed_arg);
+}
+
+void connection_table_close(struct connection_table *table)
+{
+    while (!LIST_EMPTY(&table->all))
+        connection_leave(LIST_FIRST(&table->all));
 }
 
 static void on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)

@@ -38,6 +38,10 @@ struct connection_table {
 void connection_table_init(struct connection_table *table, struct event_base *base,
                            const struct http_limits *limits);
 
+/* Before the table goes: records whose SSL object lives on, since libevent frees connections in a later turn
+ * of the loop, are on their own from now on. */
+void connection_table_close(struct connection_table *table);
+
 /* Watches a new connection. Takes no ownership; the record goes with `ssl`. NX_ENOMEM. */
 int connection_watch(struct connection_table *table, struct bufferevent *bev, SSL *ssl);
 /* The record of a connection; NULL if it has none. */

@@ -226,6 +226,7 @@ void http_server_free(struct http_server *server)
     server->table.freed = NULL;
     const int listen_fd = evconnlistener_get_fd(server->listener);
     evhttp_free(server->http); /* connections, streams among them, and the listener */
+    connection_table_close(&server->table);
     event_free(server->accept_retry);
     close(listen_fd);
     free(server);
