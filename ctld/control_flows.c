@@ -53,6 +53,18 @@ static void put_socket(struct jsonrpc_text *text, const char *name, const struct
         jsonrpc_putf(text, ",\"%s\":\"%s\"", name, netsock_format(socket, address));
 }
 
+/* TCP towards the peer. */
+static void put_transport(struct jsonrpc_text *text, const struct ipc_flow_status *flow)
+{
+    jsonrpc_putf(text,
+                 ",\"congestion_control\":\"%s\",\"rtt_us\":%" PRIu64 ",\"min_rtt_us\":%" PRIu64
+                 ",\"cwnd_bytes\":%" PRIu64 ",\"pacing_bytes_per_s\":%" PRIu64
+                 ",\"delivery_bytes_per_s\":%" PRIu64 ",\"retransmitted_bytes\":%" PRIu64,
+                 flow->congestion_control == IPC_CONGESTION_CUBIC ? "cubic" : "bbr", flow->rtt_us,
+                 flow->min_rtt_us, flow->cwnd_bytes, flow->pacing_bytes_per_s, flow->delivery_bytes_per_s,
+                 flow->retransmitted_bytes);
+}
+
 static void put_flow(struct jsonrpc_text *text, const struct device *device,
                      const struct ipc_flow_status *flow)
 {
@@ -74,8 +86,11 @@ static void put_flow(struct jsonrpc_text *text, const struct device *device,
         jsonrpc_putf(text, ",\"peer\":null");
     jsonrpc_putf(text,
                  ",\"state\":\"%s\",\"to_mesh_bytes\":%" PRIu64 ",\"to_host_bytes\":%" PRIu64
-                 ",\"age_ms\":%" PRIu64 "}",
+                 ",\"age_ms\":%" PRIu64,
                  states[flow->state], flow->to_mesh_bytes, flow->to_host_bytes, flow->age_ms);
+    if (flow->transport_known)
+        put_transport(text, flow);
+    jsonrpc_put(text, "}", 1);
 }
 
 static void on_flow(struct control_methods *methods, struct control_pending *pending,

@@ -381,7 +381,8 @@ enum ipc_join_phase {
  */
 #define IPC_FIELDS_FLOWS_QUERY(F) F(U32, limit, 1, IPC_FLOWS_MAX)
 /* client: who opened it, a local program (egress) or a mesh peer (ingress); dest: where it goes inside the
- * mesh (egress; absent while that is not known), or which of our tunnel addresses was called (ingress). */
+ * mesh (egress; absent while that is not known), or which of our tunnel addresses was called (ingress). The
+ * fields from congestion_control on are of TCP inside the mesh, towards the peer, if transport_known. */
 #define IPC_FIELDS_FLOW_STATUS(F)                                                                            \
     F(U32, rule_id, 0, UINT32_MAX)                                                                           \
     F(ENUM, direction, 1, 2)                                                                                 \
@@ -393,7 +394,15 @@ enum ipc_join_phase {
     F(KEY, peer, 0, 0)                                                                                       \
     F(U64, to_mesh_bytes, 0, UINT64_MAX)                                                                     \
     F(U64, to_host_bytes, 0, UINT64_MAX)                                                                     \
-    F(U64, age_ms, 0, UINT64_MAX)
+    F(U64, age_ms, 0, UINT64_MAX)                                                                            \
+    F(BOOL, transport_known, 0, 0)                                                                           \
+    F(ENUM, congestion_control, 0, IPC_CONGESTION_LAST)                                                      \
+    F(U64, rtt_us, 0, UINT64_MAX)                                                                            \
+    F(U64, min_rtt_us, 0, UINT64_MAX)                                                                        \
+    F(U64, cwnd_bytes, 0, UINT64_MAX)                                                                        \
+    F(U64, pacing_bytes_per_s, 0, UINT64_MAX)                                                                \
+    F(U64, delivery_bytes_per_s, 0, UINT64_MAX)                                                              \
+    F(U64, retransmitted_bytes, 0, UINT64_MAX)
 /* Answered by one RULE_STATS for each rule that has something to tell, then RESULT. */
 #define IPC_FIELDS_RULE_STATS_QUERY(F) F(U8, version, 1, 1)
 /* Since the process started. tunneld counts flows, bytes and what fails inside the mesh; proxyd what fails on

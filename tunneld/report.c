@@ -91,7 +91,19 @@ static bool tcp_take(void *arg, const struct tcp_flow_info *info)
                                    .client = info->client,
                                    .dest = info->dest,
                                    .to_mesh_bytes = info->to_mesh_bytes,
-                                   .to_host_bytes = info->to_host_bytes};
+                                   .to_host_bytes = info->to_host_bytes,
+                                   .transport_known = info->transport_known};
+    if (info->transport_known) {
+        const struct netstack_transport *transport = &info->transport;
+        body.congestion_control =
+            strcmp(transport->algorithm, "cubic") == 0 ? IPC_CONGESTION_CUBIC : IPC_CONGESTION_BBR;
+        body.rtt_us = transport->rtt_ns / NS_PER_US;
+        body.min_rtt_us = transport->min_rtt_ns / NS_PER_US;
+        body.cwnd_bytes = transport->cwnd_bytes;
+        body.pacing_bytes_per_s = transport->pacing_rate;
+        body.delivery_bytes_per_s = transport->delivery_rate;
+        body.retransmitted_bytes = transport->retransmitted_bytes;
+    }
     return flow_put(arg, &body, info->opened_ns);
 }
 

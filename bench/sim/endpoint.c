@@ -87,8 +87,7 @@ static void send_new(struct sim *sim, uint32_t index)
         if (sender->next + bytes - sender->una > flow->receive_window)
             return;
         if (!sender_may_send(sender, bytes, sim->now_ns)) {
-            if (sender->cc.pacing_rate != 0)
-                timer_at(sim, index, sender_pace_ns(sender, sim->now_ns));
+            timer_at(sim, index, sender_pace_ns(sender, sim->now_ns));
             return;
         }
         uint32_t start = sender->next;

@@ -337,8 +337,7 @@ void tcp_flow_init(struct event_base *base, const struct tcp_flow_limits *with)
 
 bool tcp_flow_room(void)
 {
-    return !tcp_flows.draining && tcp_flows.count < tcp_flows.limits.flows &&
-           netstack_memory_left() > 0;
+    return !tcp_flows.draining && tcp_flows.count < tcp_flows.limits.flows && netstack_memory_left() > 0;
 }
 
 size_t tcp_flow_count(void)
@@ -396,6 +395,7 @@ void tcp_flow_each(bool (*each)(void *arg, const struct tcp_flow_info *), void *
                                      .to_mesh_bytes = flow->to_mesh_bytes,
                                      .to_host_bytes = flow->to_host_bytes,
                                      .opened_ns = flow->opened_ns};
+        info.transport_known = flow->pcb != NULL && netstack_transport(flow->pcb, &info.transport);
         if (!each(arg, &info))
             return;
     }

@@ -56,6 +56,8 @@ struct tcp_flow_info {
     enum tcp_flow_state state;
     struct netsock client, dest;
     uint64_t to_mesh_bytes, to_host_bytes, opened_ns;
+    bool transport_known;
+    struct netstack_transport transport;
 };
 /* Calls `each` for every flow until it returns false. */
 void tcp_flow_each(bool (*each)(void *arg, const struct tcp_flow_info *), void *arg);

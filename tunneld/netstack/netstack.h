@@ -76,6 +76,14 @@ void netstack_output_later(struct tcp_pcb *pcb);
 size_t netstack_tcp_count(void);
 /* Algorithm of connections opened from now on: "bbr" (as long as nothing is said) or "cubic". NX_ENOENT. */
 int netstack_congestion_control(const char *name);
+/* How a connection's path looks from here; false: not known (any more). */
+struct netstack_transport {
+    const char *algorithm;
+    uint64_t rtt_ns, min_rtt_ns; /* 0 = not measured yet */
+    uint64_t cwnd_bytes, retransmitted_bytes;
+    uint64_t pacing_rate, delivery_rate; /* bytes a second; 0 = not known */
+};
+bool netstack_transport(const struct tcp_pcb *pcb, struct netstack_transport *out);
 /* Bytes that all connections may hold, and where the caller counts what it holds itself of them. */
 void netstack_memory_set(size_t limit_bytes, const size_t *held_bytes);
 /* What is left of them. */

@@ -44,13 +44,14 @@ int netstack_tcp_may_send(struct tcp_pcb *pcb, struct tcp_seg *seg)
         sender_init(sender, algorithm, pcb->mss, sequence_of(seg), netstack_random(), now_ns);
         conn->started = true;
     }
-    if (!conn->established)
-        return sender_must_send(sender);
     bool repairing = sender->board.lost > 0 && !sender->probe_due;
-    if (!repairing && sender_may_send(sender, TCP_TCPLEN(seg), now_ns))
+    bool allowed = conn->established ? !repairing && sender_may_send(sender, TCP_TCPLEN(seg), now_ns)
+                                     : sender_must_send(sender);
+    if (allowed)
         return 1;
-    if (sender->cc.pacing_rate != 0)
-        conn->pace_ns = sender_pace_ns(sender, now_ns);
+    conn->pace_ns = sender_pace_ns(sender, now_ns);
+    if (sender->board.count == 0) /* no memory for a record, and no acknowledgement to come */
+        conn->pace_ns = now_ns + NS_PER_MS;
     return 0;
 }
 
@@ -97,6 +98,22 @@ void netstack_tcp_resend_first(struct tcp_pcb *pcb)
     if (conn == NULL || conn->sender.board.count == 0)
         return;
     resend(conn, scoreboard_at(&conn->sender.board, conn->sender.board.first), clock_now_ns());
+}
+
+bool netstack_transport(const struct tcp_pcb *pcb, struct netstack_transport *out)
+{
+    const struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn == NULL || !conn->established)
+        return false;
+    const struct sender *sender = &conn->sender;
+    *out = (struct netstack_transport){.algorithm = sender->cc.ops->name,
+                                       .rtt_ns = sender->rtt.smoothed_ns,
+                                       .min_rtt_ns = rtt_min_ns(&sender->rtt),
+                                       .cwnd_bytes = sender->cc.cwnd,
+                                       .retransmitted_bytes = sender->stats.retransmitted_bytes,
+                                       .pacing_rate = sender->cc.pacing_rate,
+                                       .delivery_rate = sender->delivery_rate};
+    return true;
 }
 
 /* -- Output ---------------------------------------------------------------------------------- */

@@ -54,6 +54,8 @@ static void pace_spend(struct sender *sender, uint64_t bytes, uint64_t now_ns)
 
 uint64_t sender_pace_ns(const struct sender *sender, uint64_t now_ns)
 {
+    if (pace_allows(sender, now_ns))
+        return UINT64_MAX;
     uint64_t soonest = now_ns + PACE_STEP_NS; /* a burst a millisecond, not a wake-up a segment */
     return sender->pace_next_ns > soonest ? sender->pace_next_ns : soonest;
 }
@@ -256,6 +258,8 @@ static void control(struct sender *sender, const struct sender_progress *progres
         .advanced = progress->advanced,
     };
     rate_finish(&sender->rate, &progress->sample, ack.min_rtt_ns, &ack);
+    if (ack.delivery_rate != 0)
+        sender->delivery_rate = ack.delivery_rate;
     cc->ops->on_ack(cc, &ack);
     if (cc->probe_quiet)
         rate_app_limited(&sender->rate, ack.inflight);

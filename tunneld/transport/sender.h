@@ -59,6 +59,7 @@ struct sender {
     uint64_t probe_base_ns;                   /* the loss probe counts from here */
     uint64_t cwnd_limited_until;              /* as `delivered`; see cc_ack.cwnd_limited */
     uint64_t first_timeout_ns;                /* of those in a row; 0 = none */
+    uint64_t delivery_rate;                   /* the last reliable sample, bytes a second */
     uint32_t una, next;                       /* acknowledged up to; first never sent */
     uint32_t recovery_end;
     uint32_t undo_retransmissions; /* not reported as duplicates yet, in this episode */
@@ -100,7 +101,8 @@ void sender_ack(struct sender *sender, const struct sender_ack *ack, uint64_t no
 uint64_t sender_deadline_ns(const struct sender *sender);
 /* Harmless when nothing is due. The owner then sends what may be sent. */
 void sender_timer(struct sender *sender, uint64_t now_ns);
-/* When the pace allows the next segment; the owner, if it has one and was refused, comes back then. */
+/* When the pace allows the next segment: the owner, if it has one and was refused, comes back then.
+ * UINT64_MAX: the pace is not what holds it up, an acknowledgement or a timer will tell. */
 uint64_t sender_pace_ns(const struct sender *sender, uint64_t now_ns);
 
 static inline uint64_t sender_inflight(const struct sender *sender)

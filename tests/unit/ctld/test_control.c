@@ -555,7 +555,15 @@ START_TEST(flows_are_listed)
                                            .peer_known = true,
                                            .to_mesh_bytes = UINT64_MAX,
                                            .to_host_bytes = 2,
-                                           .age_ms = 3}};
+                                           .age_ms = 3,
+                                           .transport_known = true,
+                                           .congestion_control = IPC_CONGESTION_CUBIC,
+                                           .rtt_us = 80123,
+                                           .min_rtt_us = 80001,
+                                           .cwnd_bytes = 13800,
+                                           .pacing_bytes_per_s = 4,
+                                           .delivery_bytes_per_s = 5,
+                                           .retransmitted_bytes = 6}};
     ck_assert_int_eq(netsock_parse("100.64.0.9:5000", &flow.flow_status.client), NX_OK);
     ck_assert_int_eq(netsock_parse("100.64.0.7:8080", &flow.flow_status.dest), NX_OK);
     ck_assert_int_eq(key_parse(peer_key_text, flow.flow_status.peer), NX_OK);
@@ -564,6 +572,7 @@ START_TEST(flows_are_listed)
     uint32_t request = asked.request;
     asked.request = 0;
     tunneld_says(IPC_MSG_FLOW_STATUS, request, &flow);
+    flow.flow_status.transport_known = false;
     flow.flow_status.rule_id = 99; /* removed */
     flow.flow_status.protocol = RULE_UDP;
     flow.flow_status.direction = RULE_EGRESS;
@@ -581,7 +590,9 @@ START_TEST(flows_are_listed)
         "\\\"100.64.0.7:8080\\\",\\\"peer\\\":\\\"Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/"
         "lIbZ8M6W71Fg=\\\",\\\"state\\\":"
         "\\\"host-ended\\\",\\\"to_mesh_bytes\\\":18446744073709551615,\\\"to_host_bytes\\\":2,\\\"age_"
-        "ms\\\":3},"
+        "ms\\\":3,\\\"congestion_control\\\":\\\"cubic\\\",\\\"rtt_us\\\":80123,\\\"min_rtt_us\\\":80001,"
+        "\\\"cwnd_bytes\\\":13800,\\\"pacing_bytes_per_s\\\":4,\\\"delivery_bytes_per_s\\\":5,"
+        "\\\"retransmitted_bytes\\\":6},"
         "{\\\"rule\\\":null,\\\"direction\\\":\\\"egress\\\",\\\"protocol\\\":\\\"udp\\\",\\\"client\\\":"
         "\\\"100.64.0.9:5000\\\",\\\"destination\\\":null,\\\"peer\\\":null,\\\"state\\\":\\\"connecting\\\","
         "\\\"to_mesh_bytes\\\":18446744073709551615,\\\"to_host_bytes\\\":2,\\\"age_ms\\\":3}],"

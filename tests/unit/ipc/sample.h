@@ -19,7 +19,7 @@ struct sample {
     size_t length, fd_count;
     int fds[IPC_FDS_MAX];
     /* Where each field begins in `wire`, and where the last one ends. */
-    size_t field_count, at[16];
+    size_t field_count, at[24];
 };
 
 /* Fills in, and encodes. Descriptors are the sample's until sample_close(). */
