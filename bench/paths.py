@@ -92,8 +92,8 @@ def measure(place, measures, peer, cell, options, algorithm, seed):
     figures = {}
     for direction in options.directions:
         place.impair(cell, seed)
-        peer.start()
         try:
+            peer.start()
             measures.ready(peer)
             figures[direction] = stream(place, measures, peer, options.seconds, direction == "down", algorithm)
         except Failed as error:
