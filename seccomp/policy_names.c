@@ -9,6 +9,7 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -138,6 +139,8 @@ static const struct named constants[] = {
     C(FIONREAD),
     C(SIOCGIFINDEX),
     C(TCGETS),
+    C(FUTEX_WAKE_PRIVATE),
+    C(SIGPIPE),
     C(TIOCGWINSZ),
     C(PR_SET_NAME),
     C(PR_SET_PDEATHSIG),

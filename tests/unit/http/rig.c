@@ -20,15 +20,6 @@
 
 struct rig rig;
 
-/* What libcurl calls. */
-int connect(int fd, const struct sockaddr *address, socklen_t length)
-{
-    (void)fd, (void)address, (void)length;
-    rig.connects++;
-    errno = EINPROGRESS;
-    return -1;
-}
-
 /* -- The opener --------------------------------------------------------------------------------------------
  */
 
@@ -113,7 +104,7 @@ void rig_client_renew(const char *ca_file)
     rig.http = http_client_http(rig.client);
 }
 
-void rig_set_up(void)
+void rig_server_set_up(void)
 {
     memset(&rig, 0, sizeof rig);
     signal(SIGPIPE, SIG_IGN);
@@ -124,10 +115,15 @@ void rig_set_up(void)
     close(fd);
     certificates_make(rig.ca_path);
     rig.base = event_base_new();
+    rig_server_start(&rig.server, &rig_certificate_good);
+}
+
+void rig_set_up(void)
+{
+    rig_server_set_up();
     rig.opener = (struct http_opener){.open = rig_open, .cancel = rig_open_cancel};
     ck_assert_int_eq(http_library_init(), NX_OK);
     rig_client_renew(NULL);
-    rig_server_start(&rig.server, &rig_certificate_good);
 }
 
 void rig_tear_down(void)

@@ -81,6 +81,8 @@ struct rig {
 extern struct rig rig;
 
 void rig_set_up(void);
+/* The server alone. */
+void rig_server_set_up(void);
 void rig_tear_down(void);
 /* A new client, with another trust: NULL = the rig's CA. */
 void rig_client_renew(const char *ca_file);
