@@ -1,6 +1,7 @@
 /* ctld: decides which peers the tunnel has and where they are, and answers operators on the control socket.
- * In static mode the peers are those of the configuration file (static_peers.c); what else may decide on
- * peers becomes another source beside it. It holds no secret key, makes no socket, and opens no file.
+ * In static mode the peers are those of the configuration file (static_mode.c), in network mode those that a
+ * control plane names (network_mode.c); which of the two it is, the parent's messages say. It holds no secret
+ * key, makes no socket, and opens no file once its sandbox is closed.
  *
  * All its parts are state machines that are told what happened and when; here they are tied to the links, to
  * one timer and to each other. */
@@ -11,9 +12,12 @@
 #include "common/log.h"
 #include "ctld/control_methods.h"
 #include "ctld/device.h"
+#include "ctld/documents.h"
+#include "ctld/http/service.h"
 #include "ctld/metrics/pages.h"
+#include "ctld/network_mode.h"
 #include "ctld/peers.h"
-#include "ctld/static_peers.h"
+#include "ctld/static_mode.h"
 #include "seccomp/ctld.h"
 
 #include <event2/event.h>
@@ -23,15 +27,17 @@ enum { MAX_FILES = 256 };
 
 struct ctld {
     struct child *child;
+    const char *ca_file; /* --ca-file=, or NULL */
+    struct http_service *http;
     struct event *timer;
     struct device device;
     struct peers *peers;
-    struct static_peers *static_peers;
+    struct static_mode static_mode;
+    struct network_mode *network;
     struct control_server *server;
     struct control_methods methods;
     struct scrape_server *scrapes;
     struct pages pages;
-    uint32_t peers_request; /* STATIC_DONE that waits for its answer */
 };
 
 static int to_tunneld(void *arg, enum ipc_type type, uint32_t request, const void *body)
@@ -55,18 +61,37 @@ static int control_send(void *arg, enum ipc_role to, enum ipc_type type, uint32_
 static void on_peer_status(void *arg, const struct peer *peer, uint64_t now_ns)
 {
     struct ctld *ctld = arg;
-    static_peers_status(ctld->static_peers, peer, now_ns);
+    if (network_mode_active(ctld->network))
+        network_mode_peer_status(ctld->network, peer);
+    else
+        static_peers_status(ctld->static_mode.source, peer, now_ns);
 }
 
 static void on_synced(void *arg)
 {
     struct ctld *ctld = arg;
     log_debug("the tunnel has its %zu peers", peers_count(ctld->peers));
-    if (ctld->peers_request == 0)
-        return;
+    const uint32_t request = static_mode_synced(&ctld->static_mode);
     const struct ipc_result result = {.result = IPC_OK};
-    ipc_send(child_link(ctld->child, IPC_PARENT), IPC_MSG_RESULT, ctld->peers_request, &result);
-    ctld->peers_request = 0;
+    if (request)
+        ipc_send(child_link(ctld->child, IPC_PARENT), IPC_MSG_RESULT, request, &result);
+}
+
+/* Bulk to the parent waits while more than a few messages do, and goes on when they have gone. */
+static bool parent_room(void *arg)
+{
+    struct ctld *ctld = arg;
+    struct ipc_link *parent = child_link(ctld->child, IPC_PARENT);
+    if (ipc_link_queued(parent) < DOCUMENTS_QUEUE_MAX)
+        return true;
+    ipc_link_await_room(parent);
+    return false;
+}
+
+static void on_tunnel_up(void *arg)
+{
+    struct ctld *ctld = arg;
+    peers_link_up(ctld->peers, clock_now_ns());
 }
 
 static uint64_t now_ns(void *arg)
@@ -85,6 +110,9 @@ static const struct connectivity_ops connectivity_ops = {.send = to_tunneld};
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
+static const struct network_mode_ops network_ops = {
+    .send = control_send, .room = parent_room, .tunnel_up = on_tunnel_up};
+static const struct proxyd_opener_ops opener_ops = {.send = to_proxyd};
 static const struct control_methods_ops methods_ops = {
     .send = control_send, .now_ns = now_ns, .wall_s = wall_s};
 
@@ -92,15 +120,20 @@ static const struct control_methods_ops methods_ops = {
 static void settle(struct ctld *ctld)
 {
     uint64_t now = clock_now_ns();
-    static_peers_run(ctld->static_peers, now);
+    static_peers_run(ctld->static_mode.source, now);
+    network_mode_run(ctld->network, now);
+    ctld->pages.api = network_mode_active(ctld->network)
+                          ? (enum metrics_api)network_mode_status(ctld->network).phase
+                          : METRICS_API_STATIC;
     peers_run(ctld->peers, now);
     peers_pump(ctld->peers, now);
     connectivity_pump(ctld->methods.connectivity);
     gather_run(ctld->pages.gather, now);
-    uint64_t next = peers_next_ns(ctld->peers), other = static_peers_next_ns(ctld->static_peers);
-    next = other < next ? other : next;
-    other = gather_next_ns(ctld->pages.gather);
-    next = other < next ? other : next;
+    const uint64_t times[] = {peers_next_ns(ctld->peers), static_peers_next_ns(ctld->static_mode.source),
+                              network_mode_next_ns(ctld->network, now), gather_next_ns(ctld->pages.gather)};
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        next = times[i] < next ? times[i] : next;
     if (next == UINT64_MAX) {
         event_del(ctld->timer);
         return;
@@ -156,7 +189,12 @@ static int setup(struct child *child, void *arg)
     ctld->child = child;
     ctld->timer = evtimer_new(base, on_timer, ctld);
     ctld->peers = peers_new(&peers_ops, ctld);
-    ctld->static_peers = static_peers_new(ctld->peers, &static_ops, ctld);
+    const bool static_made = static_mode_init(&ctld->static_mode, ctld->peers, &static_ops, ctld);
+    ctld->http = http_service_new(base, ctld->ca_file, &opener_ops, ctld);
+    if (!ctld->http)
+        return NX_EINVAL; /* logged */
+    ctld->network =
+        network_mode_new(http_service_client(ctld->http), ctld->peers, &ctld->device, &network_ops, ctld);
     ctld->server = control_server_new(base, &control_limits_default, &control_handler, ctld);
     ctld->methods = (struct control_methods){.device = &ctld->device,
                                              .peers = ctld->peers,
@@ -168,8 +206,8 @@ static int setup(struct child *child, void *arg)
                                  .device = &ctld->device,
                                  .peers = ctld->peers,
                                  .now_ns = clock_now_ns};
-    if (ctld->timer && ctld->peers && ctld->static_peers && ctld->server && ctld->methods.connectivity &&
-        ctld->scrapes && ctld->pages.gather)
+    if (ctld->timer && ctld->peers && static_made && ctld->network && ctld->server &&
+        ctld->methods.connectivity && ctld->scrapes && ctld->pages.gather)
         return NX_OK;
     log_error("set-up: out of memory");
     return NX_ENOMEM;
@@ -183,7 +221,9 @@ static void teardown(struct child *child, void *arg)
     scrape_server_free(ctld->scrapes);
     gather_free(ctld->pages.gather);
     connectivity_free(ctld->methods.connectivity);
-    static_peers_free(ctld->static_peers);
+    static_mode_destroy(&ctld->static_mode);
+    network_mode_free(ctld->network);
+    http_service_free(ctld->http);
     peers_free(ctld->peers);
     device_free(&ctld->device);
     if (ctld->timer)
@@ -223,14 +263,6 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     case IPC_MSG_RULE_REMOVE:
         answer(link, request, device_rule_remove(&ctld->device, body->rule_remove.rule_id));
         break;
-    case IPC_MSG_STATIC_PEER:
-        if (static_peers_add(ctld->static_peers, &body->static_peer, clock_now_ns()) == NX_ENOMEM)
-            log_error("a peer is missing: out of memory");
-        break;
-    case IPC_MSG_STATIC_DONE:
-        ctld->peers_request = request;
-        peers_complete(ctld->peers);
-        break;
     case IPC_MSG_REPORT_VERSION:
         memcpy(ctld->device.report_version, body->report_version.version, sizeof ctld->device.report_version);
         break;
@@ -257,14 +289,20 @@ static void on_message(struct child *child, enum ipc_role from, struct ipc_link 
     struct ctld *ctld = arg;
     if (control_methods_message(&ctld->methods, from, message))
         ; /* an operator's question is answered */
+    else if (http_service_message(ctld->http, from, message))
+        ; /* a connection for a request */
     else if (gather_message(ctld->pages.gather, from, message, clock_now_ns()))
         ; /* a number for those who read metrics */
+    else if (network_mode_message(ctld->network, from, message, clock_now_ns()))
+        ; /* about the network */
+    else if (from == IPC_PARENT && static_mode_message(&ctld->static_mode, message, clock_now_ns()))
+        ; /* about the configuration's peers */
     else if (from == IPC_PARENT)
         from_parent(ctld, link, message);
     else if (from == IPC_TUNNELD)
         peers_message(ctld->peers, message, clock_now_ns(), clock_wall_ns() / NS_PER_S);
     else
-        static_peers_message(ctld->static_peers, message, clock_now_ns());
+        static_peers_message(ctld->static_mode.source, message, clock_now_ns());
     settle(ctld);
 }
 
@@ -272,10 +310,13 @@ static void on_link_up(struct child *child, enum ipc_role peer, struct ipc_link 
 {
     (void)child, (void)link;
     struct ctld *ctld = arg;
-    if (peer == IPC_TUNNELD)
-        peers_link_up(ctld->peers, clock_now_ns());
-    else
-        static_peers_resolver_up(ctld->static_peers, clock_now_ns());
+    network_mode_link_up(ctld->network, peer);
+    if (peer == IPC_PROXYD) {
+        static_peers_resolver_up(ctld->static_mode.source, clock_now_ns());
+        http_service_proxyd_ready(ctld->http);
+    } else if (!network_mode_active(ctld->network)) {
+        peers_link_up(ctld->peers, clock_now_ns()); /* else when it has its addresses: on_tunnel_up() */
+    }
     settle(ctld);
 }
 
@@ -285,17 +326,33 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
     struct ctld *ctld = arg;
     control_methods_link_down(&ctld->methods, peer);
     gather_link_down(ctld->pages.gather, peer, clock_now_ns());
+    network_mode_link_down(ctld->network, peer);
     if (peer == IPC_TUNNELD)
         peers_link_down(ctld->peers);
-    else
-        static_peers_resolver_down(ctld->static_peers);
+    else {
+        static_peers_resolver_down(ctld->static_mode.source);
+        http_service_proxyd_down(ctld->http);
+    }
     settle(ctld);
 }
 
 static void on_link_writable(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
 {
-    (void)child, (void)peer, (void)link;
-    settle(arg);
+    (void)child, (void)link;
+    struct ctld *ctld = arg;
+    if (peer == IPC_PROXYD)
+        http_service_proxyd_ready(ctld->http);
+    settle(ctld);
+}
+
+/* What HTTP has told in this turn is acted upon. */
+static bool on_turn(struct child *child, void *arg)
+{
+    (void)child;
+    struct ctld *ctld = arg;
+    if (network_mode_active(ctld->network))
+        settle(ctld);
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -318,8 +375,13 @@ int main(int argc, char **argv)
         .on_link_up = on_link_up,
         .on_link_down = on_link_down,
         .on_link_writable = on_link_writable,
+        .on_turn = on_turn,
         .teardown = teardown,
     };
+    static const char ca_file[] = "--ca-file=";
     struct ctld ctld = {0};
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], ca_file, sizeof ca_file - 1) == 0)
+            ctld.ca_file = argv[i] + sizeof ca_file - 1;
     return child_run(argc, argv, &ops, &ctld);
 }

@@ -1,0 +1,51 @@
+/* Membership in a control plane's network, in ctld: ties session, peering, STUN, names and HTTPS to the
+ * links. See network_mode.c for how the tunnel comes to its addresses and peers. ctld only. */
+#ifndef NEXD_CTLD_NETWORK_MODE_H
+#define NEXD_CTLD_NETWORK_MODE_H
+
+#include "ctld/device.h"
+#include "ctld/nexodus/session/session.h"
+#include "ctld/peering/mesh.h"
+
+/* Request ids of this part have this bit and none above it. */
+#define NETWORK_REQUEST      UINT32_C(0x08000000)
+#define NETWORK_REQUEST_MASK UINT32_C(0xf8000000)
+
+struct http_client;
+struct network_mode;
+
+struct network_mode_ops {
+    /* As ipc_send(), on the present link to that process. */
+    int (*send)(void *arg, enum ipc_role to, enum ipc_type type, uint32_t request, const void *body);
+    /* Is there room for bulk to the parent? If not, network_mode_run() is called when there is. */
+    bool (*room)(void *arg);
+    /* tunneld has key and addresses: it may be given peers from now on. */
+    void (*tunnel_up)(void *arg);
+};
+
+/* NULL: out of memory. `client`, `peers`, `device` and `ops` must outlive it. */
+struct network_mode *network_mode_new(struct http_client *client, struct peers *peers, struct device *device,
+                                      const struct network_mode_ops *ops, void *arg);
+void network_mode_free(struct network_mode *mode);
+/* NETWORK has come. */
+bool network_mode_active(const struct network_mode *mode);
+
+/* False: the message is none of this part's. */
+bool network_mode_message(struct network_mode *mode, enum ipc_role from, struct ipc_message *message,
+                          uint64_t now_ns);
+/* A link to a sibling has come up, or is gone. */
+void network_mode_link_up(struct network_mode *mode, enum ipc_role role);
+void network_mode_link_down(struct network_mode *mode, enum ipc_role role);
+/* From peers_ops.on_status. */
+void network_mode_peer_status(struct network_mode *mode, const struct peer *peer);
+/* Time has passed, something was told, or a link has room again; then peers_pump(). */
+void network_mode_run(struct network_mode *mode, uint64_t now_ns);
+uint64_t network_mode_next_ns(const struct network_mode *mode, uint64_t now_ns);
+
+/* -- For operators -- */
+
+struct session_status network_mode_status(const struct network_mode *mode);
+/* NULL until the network's devices can be asked for. */
+struct peering *network_mode_peering(const struct network_mode *mode);
+
+#endif
