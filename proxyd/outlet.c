@@ -1,9 +1,12 @@
 /* ctld talks to a control plane that may be hostile, and might be taken over by it. So where it may be
  * connected is not its own choice: the parent names the API's host and the operator's HTTP proxy. The login
  * server is known only once the control plane has said where it is; the first that it names is taken, and no
- * name that comes from there leads to this host or its link, unless the control plane itself is here.
+ * name that comes from there leads to this host or its link, unless the control plane itself is here: by its
+ * name, or by what its name leads to, which is asked for when it matters.
  *
  *   name → addresses → race (happy_eyeballs.c) → OPENED        all within 30 s, otherwise RESULT
+ *
+ * The addresses that were judged are those that are connected to.
  */
 #include "proxyd/outlet.h"
 
@@ -14,12 +17,16 @@
 #include "proxyd/happy_eyeballs.h"
 
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct place {
     char host[IPC_NAME_MAX + 1];
     uint16_t port;
+    bool is_service;
 };
 
 struct opening {
@@ -31,6 +38,7 @@ struct opening {
     struct event *timer;
     struct resolver_wait *wait; /* at most one of these two */
     struct eyeballs_race *race;
+    struct resolver_answer answer; /* the issuer's, while the service's addresses are asked for */
 };
 
 struct outlets {
@@ -124,6 +132,7 @@ int outlet_add(struct outlets *outlets, const struct ipc_outlet *message)
     struct place *const place = &outlets->places[outlets->place_count++];
     strcpy(place->host, message->host);
     place->port = message->port;
+    place->is_service = message->kind == IPC_OUTLET_SERVICE;
     outlets->service_is_here |= message->kind == IPC_OUTLET_SERVICE && name_is_here(message->host);
     return NX_OK;
 }
@@ -156,6 +165,14 @@ static void opening_fail(struct opening *opening, const struct failure *failure)
     opening_free(opening);
 }
 
+/* A server that vanished is noticed within a minute, be it silent or written to. */
+static void dead_after_set(int fd)
+{
+    static const unsigned after_ms = OUTLET_DEAD_AFTER_MS;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &after_ms, sizeof(after_ms)))
+        log_debug("TCP_USER_TIMEOUT: %s", strerror(errno));
+}
+
 static void opening_done(struct opening *opening, const struct eyeballs_outcome *outcome)
 {
     if (outcome->fd < 0) {
@@ -166,6 +183,7 @@ static void opening_done(struct opening *opening, const struct eyeballs_outcome 
         opening_fail(opening, &failure);
         return;
     }
+    dead_after_set(outcome->fd);
     const struct ipc_opened body = {.remote = outcome->dest, .fd = outcome->fd};
     outbox_send(opening->outlets->answers, IPC_MSG_OPENED, opening->request, &body, sizeof(body),
                 outcome->fd);
@@ -192,6 +210,46 @@ static size_t addresses_admitted(const struct opening *opening, const struct res
     return eyeballs_order(admitted, count, ordered);
 }
 
+static void opening_race(struct opening *opening, const struct resolver_answer *answer);
+
+/* Both answers are there. */
+static void issuer_judge(struct opening *opening, const struct resolver_answer *service)
+{
+    struct failure failure;
+    for (size_t i = 0; service->err == NX_OK && i < service->count; i++)
+        opening->outlets->service_is_here |= outlet_address_is_inside(&service->addrs[i]);
+    if (opening->outlets->service_is_here) {
+        opening_race(opening, &opening->answer);
+        return;
+    }
+    failure_set(&failure, IPC_NOT_PERMITTED, "login server %s: its address is this host or its link",
+                opening->place.host);
+    log_warn("%s", failure.text);
+    opening_fail(opening, &failure);
+}
+
+static void on_service_resolved(const struct resolver_answer *answer, void *arg)
+{
+    struct opening *const opening = arg;
+    opening->wait = NULL;
+    issuer_judge(opening, answer);
+}
+
+/* The login server has no address but those of this host: right if the service is here too. */
+static void issuer_is_here(struct opening *opening, const struct resolver_answer *answer)
+{
+    const struct outlets *const outlets = opening->outlets;
+    const struct place *service = NULL;
+    struct resolver_answer answer_of_service = {.err = NX_ENOENT};
+    for (size_t i = 0; i < outlets->place_count && !service; i++)
+        if (outlets->places[i].is_service)
+            service = &outlets->places[i];
+    opening->answer = *answer;
+    if (!service || resolver_lookup(outlets->resolver, service->host, &answer_of_service, on_service_resolved,
+                                    opening, &opening->wait) == NX_OK)
+        issuer_judge(opening, &answer_of_service);
+}
+
 static void opening_race(struct opening *opening, const struct resolver_answer *answer)
 {
     struct netaddr ordered[EYEBALLS_ADDRS_MAX];
@@ -205,9 +263,7 @@ static void opening_race(struct opening *opening, const struct resolver_answer *
     }
     const size_t count = addresses_admitted(opening, answer, ordered);
     if (count == 0) {
-        failure_set(&failure, IPC_NOT_PERMITTED, "login server %s: its address is this host or its link",
-                    opening->place.host);
-        opening_fail(opening, &failure);
+        issuer_is_here(opening, answer);
         return;
     }
     const int err = eyeballs_start(opening->outlets->base, RULE_TCP, ordered, count, opening->place.port, 0,

@@ -6,7 +6,12 @@
 #include "proxyd/outbox.h"
 #include "proxyd/resolver.h"
 
-enum { OUTLETS_MAX = 8, OUTLET_PENDING_MAX = 64, OUTLET_TIMEOUT_MS = 30000 };
+enum {
+    OUTLETS_MAX = 8,
+    OUTLET_PENDING_MAX = 64,
+    OUTLET_TIMEOUT_MS = 30000,
+    OUTLET_DEAD_AFTER_MS = 60000, /* without an acknowledgement, or an answer to keepalives */
+};
 
 struct outlets;
 

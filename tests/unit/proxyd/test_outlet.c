@@ -6,6 +6,8 @@
 #include "rig.h"
 #include "unit.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -143,6 +145,39 @@ START_TEST(a_control_plane_on_this_host_has_its_login_server_here)
 }
 END_TEST
 
+START_TEST(a_control_plane_that_is_here_by_its_address_is_found_out)
+{
+    uint16_t port = 0;
+    const int listener = rig_listen("127.0.0.1", &port);
+    dns_server_add(rig.dns, "api.example", "127.0.0.1", 60);
+    dns_server_add(rig.dns, "auth.example", "127.0.0.1", 60);
+    outlet(IPC_OUTLET_SERVICE, "api.example", port);
+    rig_result(&rig, IPC_CTLD, issuer("auth.example", port), IPC_OK);
+    leads_to(ask("auth.example", port), listener);
+    close(listener);
+}
+END_TEST
+
+START_TEST(a_server_that_vanishes_is_noticed)
+{
+    uint16_t port = 0;
+    const int listener = rig_listen("127.0.0.1", &port);
+    outlet(IPC_OUTLET_SERVICE, "127.0.0.1", port);
+    const struct ipc_message *const message = rig_answer(&rig, IPC_CTLD, ask("127.0.0.1", port));
+    ck_assert_int_eq(message->header.type, IPC_MSG_OPENED);
+    const int fd = rig_fd(&message->body.opened.fd);
+    unsigned after_ms = 0;
+    int keepalive = 0;
+    socklen_t length = sizeof(int);
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &after_ms, &length), 0);
+    ck_assert_uint_eq(after_ms, OUTLET_DEAD_AFTER_MS);
+    ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &length), 0);
+    ck_assert_int_ne(keepalive, 0);
+    close(fd);
+    close(listener);
+}
+END_TEST
+
 START_TEST(what_is_given_up_is_not_answered)
 {
     dns_server_manner(rig.dns, "silent.example", 0, DNS_MANNER_SILENT);
@@ -199,6 +234,8 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, a_refusal_names_host_and_cause);
     tcase_add_test(tcase, one_login_server_and_not_on_this_host);
     tcase_add_test(tcase, a_control_plane_on_this_host_has_its_login_server_here);
+    tcase_add_test(tcase, a_control_plane_that_is_here_by_its_address_is_found_out);
+    tcase_add_test(tcase, a_server_that_vanishes_is_noticed);
     tcase_add_test(tcase, what_is_given_up_is_not_answered);
     tcase_add_test(tcase, there_is_a_limit_at_once);
     tcase_add_test(tcase, inside_and_outside);
