@@ -80,18 +80,19 @@ static void function_name(FILE *out, const struct command_group *group)
 
 static void group_function(FILE *out, const struct command_group *group)
 {
+    const struct command_entry *const entries = group->entries;
     function_name(out, group);
     fprintf(out, "() {\n    local context state line\n    typeset -A opt_args\n    _arguments -C \\\n");
     for (const struct command_group *of = group; of; of = of->parent)
         options_put(out, of->options);
     fprintf(out, "        '1: :->command' '*:: :->words'\n    case $state in\n    command)\n        local -a "
                  "commands=(\n");
-    for (const struct command_entry *entry = group->entries; entry->name; entry++)
+    for (const struct command_entry *entry = entries; entry->name; entry++)
         described(out, entry->name, entry->summary);
     fprintf(
         out,
         "        )\n        _describe command commands\n        ;;\n    words)\n        case $line[1] in\n");
-    for (const struct command_entry *entry = group->entries; entry->name; entry++) {
+    for (const struct command_entry *entry = entries; entry->name; entry++) {
         fprintf(out, "        %s)\n            ", entry->name);
         if (entry->group) {
             function_name(out, entry->group);

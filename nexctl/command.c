@@ -125,7 +125,7 @@ static int rule_add(struct reader *r, bool ingress, const char *value)
     return NX_OK;
 }
 
-/* `value`: NULL for an option without one. */
+/* `value`: "" for an option without one. */
 static int option_take(struct reader *r, const struct command_option *option, const char *value)
 {
     struct command *out = r->out;
@@ -180,7 +180,7 @@ static const struct command_option *option_find(const struct reader *r, const st
 
 static int option_read(struct reader *r, const struct option_text *written)
 {
-    const char *value = NULL;
+    const char *value = "";
     const struct command_option *option = option_find(r, written);
     if (!option || (!option->argument && written->value)) {
         snprintf(r->error, COMMAND_ERROR_MAX, "Incorrect Usage: flag provided but not defined: -%.*s",
