@@ -198,6 +198,7 @@ static int on_verify(X509_STORE_CTX *context, void *arg)
     }
     if (leaf)
         names_take(leaf, last->names);
+    ERR_clear_error(); /* else its details hide from libcurl that it was the certificate */
     return verified;
 }
 
@@ -251,6 +252,7 @@ char *trust_explain(const struct trust *trust, const char *host, int64_t now_s, 
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE: /* an authority of the same name with another key */
         snprintf(out, TRUST_TEXT_MAX,
                  "%s: the server's certificate (valid until %s) is signed by %s, which %s: give its "
                  "authority's certificate with --ca-file",

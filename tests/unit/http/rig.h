@@ -39,8 +39,9 @@ typedef void (*rig_handler)(struct rig_connection *connection, void *arg);
 struct rig_server {
     rig_handler handler;
     void *arg;
-    bool plain; /* no TLS: for a proxy */
-    bool deaf;  /* accepts, and never answers the TLS handshake */
+    bool plain;           /* no TLS: for a proxy */
+    bool deaf;            /* accepts, and never answers the TLS handshake */
+    const char *greeting; /* said to whoever connects, before any request */
     unsigned accepted;
     size_t open;
     uint16_t port;

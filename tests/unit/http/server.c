@@ -95,6 +95,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         bufferevent_openssl_set_allow_dirty_shutdown(connection->stream, 1);
     bufferevent_setcb(connection->stream, server->deaf ? NULL : on_read, NULL, on_event, connection);
     bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
+    if (server->greeting)
+        rig_write(connection, server->greeting);
 }
 
 void rig_server_start(struct rig_server *server, const struct rig_certificate *certificate)
