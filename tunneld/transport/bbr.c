@@ -114,7 +114,7 @@ static void startup_loss_check(struct cc *cc, const struct cc_ack *ack)
     if (!bbr->loss_round_start)
         return;
     bool high = ack->in_recovery && bbr->loss_ranges_in_round >= STARTUP_LOSS_RANGES &&
-                (double)ack->sample_lost > (double)ack->tx_in_flight * BBR_LOSS_THRESHOLD;
+                bbr_loss_high(cc, ack->sample_lost, ack->tx_in_flight);
     bbr->loss_ranges_in_round = 0;
     if (!high || bbr->full_bw_reached)
         return;

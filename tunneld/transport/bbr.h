@@ -93,6 +93,9 @@ void bbr_min_rtt_update(struct bbr *bbr, const struct cc_ack *ack);
 void bbr_max_bw_advance(struct bbr *bbr);
 void bbr_round_begin(struct bbr *bbr, uint64_t delivered);
 void bbr_shortterm_reset(struct bbr *bbr);
+/* Have more of `sent` bytes been lost than the threshold, and than chance explains on a path that loses as
+ * much as the threshold? */
+bool bbr_loss_high(const struct cc *cc, uint64_t lost, uint64_t sent);
 void bbr_full_bw_reset(struct bbr *bbr);
 void bbr_full_bw_check(struct bbr *bbr, const struct cc_ack *ack);
 uint64_t bbr_bdp(const struct cc *cc, uint64_t bw, double gain);

@@ -118,11 +118,6 @@ static bool time_to_go_down(struct cc *cc, const struct cc_ack *ack)
     return bbr->full_bw_now;
 }
 
-static bool inflight_too_high(uint64_t lost, uint64_t tx_in_flight)
-{
-    return (double)lost > (double)tx_in_flight * BBR_LOSS_THRESHOLD;
-}
-
 static void longterm_probe_upward(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
@@ -152,7 +147,7 @@ static bool longterm_adapt(struct cc *cc, const struct cc_ack *ack)
             return true;
         }
     }
-    if (!ack->has_sample || inflight_too_high(ack->sample_lost, ack->tx_in_flight) ||
+    if (!ack->has_sample || bbr_loss_high(cc, ack->sample_lost, ack->tx_in_flight) ||
         bbr->inflight_longterm == CC_UNLIMITED)
         return false;
     if (ack->tx_in_flight > bbr->inflight_longterm)
@@ -209,7 +204,7 @@ static uint64_t inflight_at_loss(const struct cc_loss *loss)
 void bbr_probe_loss(struct cc *cc, const struct cc_loss *loss)
 {
     struct bbr *bbr = bbr_of(cc);
-    if (!bbr->is_probe_sample || !inflight_too_high(loss->lost_since_tx, loss->tx_in_flight))
+    if (!bbr->is_probe_sample || !bbr_loss_high(cc, loss->lost_since_tx, loss->tx_in_flight))
         return;
     bbr->prev_probe_too_high = true;
     bbr->is_probe_sample = false; /* one answer a probe */

@@ -48,6 +48,22 @@ START_TEST(loss_does_not_slow_bbr)
 }
 END_TEST
 
+START_TEST(chance_does_not_end_the_opening)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct sim_link link = path(300, 200, 100);
+        link.loss = link.ack_loss = 0.01;
+        sim_init(&sim, &link, seed);
+        struct sim_flow *flow = sim_flow_add(&sim, "bbr", 0);
+        sim_run(&sim, sim.now_ns + 4 * NS_PER_S);
+        double mbit = goodput_mbit(flow, 0, 4);
+        if (mbit < 80)
+            ck_abort_msg("seed %u: %.1f Mbit/s", (unsigned)seed, mbit);
+        sim_free(&sim);
+    }
+}
+END_TEST
+
 START_TEST(reordering_and_duplication_are_not_taken_for_loss)
 {
     struct sim_link link = path(200, 20, 50);
@@ -202,6 +218,7 @@ END_TEST
 static void fill(TCase *tcase)
 {
     tcase_add_test(tcase, loss_does_not_slow_bbr);
+    tcase_add_test(tcase, chance_does_not_end_the_opening);
     tcase_add_test(tcase, reordering_and_duplication_are_not_taken_for_loss);
     tcase_add_test(tcase, a_minute_of_darkness_ends_within_two_seconds);
     tcase_add_test(tcase, two_bbr_flows_share);
