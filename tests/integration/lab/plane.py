@@ -47,26 +47,51 @@ class Answer:
 
 
 class Stream:
-    """An event stream; events are read one by one."""
+    """An event stream; events are read one by one. Chunks are undone here, so that a time without any can be waited for."""
 
     def __init__(self, plane, path, watches, token, seconds=10):
-        self.connection = plane.connect(seconds)
-        self.connection.request("POST", path, json.dumps(watches), {"Authorization": f"Bearer {token}"})
-        self.answer = self.connection.getresponse()
-        self.status, self.headers = self.answer.status, self.answer.headers
-        self.text, self.decoder = "", json.JSONDecoder()
+        self.seconds, self.sock = seconds, plane.connect(seconds).sock
+        body = json.dumps(watches)
+        self.sock.sendall((f"POST {path} HTTP/1.1\r\nHost: api.{HOST}\r\nAuthorization: Bearer {token}\r\n"
+                           f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+        self.raw, self.text, self.ended, self.decoder = b"", "", False, json.JSONDecoder()
+        while b"\r\n\r\n" not in self.raw:
+            self._more(seconds)
+        head, _, self.raw = self.raw.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        self.status, self.headers = int(first.split()[1]), dict(line.split(": ", 1) for line in lines)
+        self.chunked = self.headers.get("Transfer-Encoding") == "chunked"
 
-    def next(self):
-        """The next event; EOFError where the stream ends in order."""
+    def _more(self, seconds):
+        self.sock.settimeout(seconds)
+        data = self.sock.recv(65536)
+        if not data:
+            raise ConnectionError("cut")
+        self.raw += data
+
+    def _unchunk(self):
+        """Moves whole chunks into the text."""
+        while self.chunked and b"\r\n" in self.raw:
+            size, _, rest = self.raw.partition(b"\r\n")
+            length = int(size, 16)
+            if len(rest) < length + 2:
+                return
+            assert rest[length:length + 2] == b"\r\n"
+            self.text += rest[:length].decode()
+            self.raw, self.ended = rest[length + 2:], length == 0
+
+    def next(self, seconds=None):
+        """The next event; EOFError where the stream ends in order, ConnectionError where it is cut."""
         while True:
             self.text = self.text.lstrip()
             try:
                 event, end = self.decoder.raw_decode(self.text)
             except ValueError:
-                more = self.answer.read1(65536)
-                if not more:
+                if self.ended:
                     raise EOFError(self.text) from None
-                self.text += more.decode()
+                self._unchunk()
+                if not self.ended and not self.text.strip():
+                    self._more(seconds or self.seconds)
                 continue
             self.text = self.text[end:]
             return event
@@ -85,17 +110,14 @@ class Stream:
         return events
 
     def quiet(self, seconds):
-        """Nothing comes for so long."""
-        self.connection.sock.settimeout(seconds)
+        """None if nothing comes for so long; what came otherwise."""
         try:
-            return f"came: {self.next()}"
+            return f"came: {self.next(seconds)}"
         except TimeoutError:
             return None
-        finally:
-            self.connection.sock.settimeout(10)
 
     def close(self):
-        self.connection.close()
+        self.sock.close()
 
     def __enter__(self):
         return self
@@ -153,6 +175,7 @@ class Plane:
 
     def connect(self, seconds=10, prefix="api"):
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = http.client.HTTPSConnection(f"{prefix}.{HOST}", self.port, timeout=seconds)
         connection.sock = self.tls.wrap_socket(sock, server_hostname=f"{prefix}.{HOST}")
         return connection
