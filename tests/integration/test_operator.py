@@ -368,6 +368,8 @@ def test_given_a_live_flow_when_drained_then_it_goes_on_and_no_new_one_comes(pai
             assert says(node, "drain") == "Draining: no new flows are accepted; live ones go on\n"
         assert traffic.exchange(connection) == b"ping" and traffic.udp_ask(client, b"ping") == b"ping"
         assert refused(a, 8000)
+        with traffic.udp_client(a.host, LOOPBACK[4], 8000) as late, pytest.raises(AssertionError):
+            traffic.udp_ask(late, b"ping", tries=1, seconds=0.5)
         assert says(a, "status") == "Status: Running\nDraining: no new flows are accepted; live ones go on\n"
         assert "nexd is draining" in add(a, "--egress", f"tcp:8001:{b.v4}:9000")
         a.kill_child("proxyd")
