@@ -107,7 +107,7 @@ def main():
     try:
         measures = Measures(place, probe, args.seconds)
         for name, program in wanted.items():
-            peers.append(Peer(name, program, place))
+            peers.append(Peer(name, program, place, BUILD))
             results["rounds"][name] = []
         for number in range(args.repeats):
             for peer in peers:

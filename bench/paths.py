@@ -142,13 +142,13 @@ def main():
     place = Path()
     try:
         measures = Measures(place, BUILD / "bench" / "bin" / "probe", options.seconds)
-        stacks = [("nexd", Peer("nexd", BUILD / "bin" / "nexd", place), None)]
+        stacks = [("nexd", Peer("nexd", BUILD / "bin" / "nexd", place, BUILD), None)]
         if options.kernel:
-            kernel = Peer("wireguard-go", options.kernel, place)
+            kernel = Peer("wireguard-go", options.kernel, place, BUILD)
             stacks += [("kernel BBR", kernel, "bbr"), ("kernel CUBIC", kernel, "cubic")]
         for item in options.peer:
             name, _, path = item.partition("=")
-            stacks.append((name, Peer(name, pathlib.Path(path).resolve(), place), None))
+            stacks.append((name, Peer(name, pathlib.Path(path).resolve(), place, BUILD), None))
         results = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), **machine(),
                    "seconds": options.seconds, "cells": [{"cell": cell, "runs": {}} for cell in chosen]}
         for repeat in range(options.repeats):

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+from control_plane import ControlPlane, learn
 from place import UID, Failed, unprivileged
 
 HERE = pathlib.Path(__file__).parent
@@ -20,7 +21,7 @@ def wg_keys():
 
 
 class Peer:
-    def __init__(self, name, program, place):
+    def __init__(self, name, program, place, build):
         path = HERE / "peers" / f"{name}.json"
         if not path.exists():
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json")))
@@ -34,6 +35,10 @@ class Peer:
                        "a_tun": "100.64.7.1", "b_tun": "100.64.7.2", "server": place.server,
                        **{f"{end}_at": place.address[end] for end in "ab"},
                        **{f"{end}_key": keys[end][0] for end in "ab"}, **{f"{end}_pub": keys[end][1] for end in "ab"}}
+        self.values["nexctl"] = str(build / "bin" / "nexctl")
+        self.plane = ControlPlane(place, build, self.folder) if self.description.get("control_plane") else None
+        if self.plane:
+            self.values.update(self.plane.values)
         self.prepare()
 
     def fill(self, text):
@@ -46,7 +51,8 @@ class Peer:
             file.chmod(0o600)
         if os.geteuid() == 0 and not self.description.get("privileged"):
             for file in [self.folder, *self.folder.iterdir()]:
-                os.chown(file, UID, UID)
+                if file.name != "apid":
+                    os.chown(file, UID, UID)
 
     def start(self):
         """Starts both ends; that they work is for the first echo to show."""
@@ -58,11 +64,16 @@ class Peer:
         command = [self.fill(word) for word in description["command"]]
         if not self.description.get("privileged"):
             command = unprivileged(command)
+        if self.plane:
+            command = self.plane.wrap(command)
         with open(self.folder / f"{end}.log", "ab") as log:
             self.ends[end] = self.place.spawn(end, command, stdout=log, stderr=log, cwd=self.folder,
-                                              env={**os.environ, "HOME": str(self.folder), **description.get("env", {})})
+                                              env={**os.environ, "HOME": str(self.folder), **{
+                                                  name: self.fill(text) for name, text in description.get("env", {}).items()}})
         for words in description.get("then", []):
             self.retry(end, [self.fill(word) for word in words])
+        for name, words in description.get("learn", {}).items():
+            self.values[name] = learn(self.place, end, [self.fill(word) for word in words])
 
     def retry(self, end, command, seconds=5):
         deadline = time.monotonic() + seconds
@@ -96,4 +107,6 @@ class Peer:
 
     def forget(self):
         self.stop()
+        if self.plane:
+            self.plane.close()
         shutil.rmtree(self.folder, ignore_errors=True)

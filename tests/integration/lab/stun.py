@@ -1,7 +1,11 @@
-"""A STUN server (RFC 8489): answers binding requests with the address that they came from."""
+"""A STUN server (RFC 8489): answers binding requests with the address that they came from.
+
+As a program: `stun.py ADDRESS PORT...` serves these ports until it is ended.
+"""
 import ipaddress
 import socket
 import struct
+import sys
 import threading
 
 COOKIE = 0x2112A442
@@ -25,10 +29,11 @@ def answer(request, address, port):
 
 
 class StunServer:
-    """On a host, until it is closed."""
+    """On a host of the lab (None: here), until it is closed."""
 
     def __init__(self, host, address, port):
-        self.socket = host.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = host.socket(family, socket.SOCK_DGRAM) if host else socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         self.socket.settimeout(0.2)
         self.asked = 0
@@ -53,3 +58,8 @@ class StunServer:
         self.closing = True
         self.thread.join(5)
         self.socket.close()
+
+
+if __name__ == "__main__":
+    for server in [StunServer(None, sys.argv[1], int(word)) for word in sys.argv[2:]]:
+        server.thread.join()
