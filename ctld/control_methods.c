@@ -25,18 +25,6 @@ void control_answer_built(struct control_call *call, struct jsonrpc_text *text)
     jsonrpc_text_free(text);
 }
 
-/* Starting until the tunnel has its configuration and its peers for the first time. */
-static void status(struct control_methods *methods, struct control_call *call,
-                   const struct jsonrpc_request *request)
-{
-    (void)request;
-    bool running = methods->device->known && peers_synced(methods->peers);
-    char text[128];
-    snprintf(text, sizeof text, "Status: %s\n%s", running ? "Running" : "Starting",
-             methods->device->draining ? "Draining: no new flows are accepted; live ones go on\n" : "");
-    answer_text(call, text);
-}
-
 static void version(struct control_methods *methods, struct control_call *call,
                     const struct jsonrpc_request *request)
 {
@@ -85,9 +73,12 @@ static void peers_reported(void *arg, void *call)
 {
     struct control_methods *methods = arg;
     uint64_t wall_s = methods->ops->wall_s(methods->arg);
+    struct control_network network;
     struct jsonrpc_text text;
     jsonrpc_text_init(&text, PEERS_TEXT_MAX);
-    jsonrpc_putf(&text, "{\"relay-present\":false,\"relay-required\":false,\"peers\":{");
+    control_network_of(methods, &network);
+    jsonrpc_putf(&text, "{\"relay-present\":%s,\"relay-required\":%s,\"peers\":{",
+                 network.relay_present ? "true" : "false", network.relay_required ? "true" : "false");
     bool first = true;
     for (size_t i = 0; i < peers_count(methods->peers); i++) {
         const struct peer *peer = peers_at(methods->peers, i);
@@ -293,7 +284,7 @@ static const struct method {
     const char *name;
     control_method *call;
 } methods_table[] = {
-    {"Status", status},
+    {"Status", control_status},
     {"Version", version},
     {"GetTunnelIPv4", tunnel_ipv4},
     {"GetTunnelIPv6", tunnel_ipv6},

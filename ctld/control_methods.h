@@ -9,11 +9,22 @@
 
 enum { CONTROL_HEALTHY_S = 210 }; /* age of a handshake up to which a peer is shown as healthy */
 
+/* What membership in a control plane's network adds to the answers. Texts are "" where there is nothing to
+ * tell, and borrowed for the answer. */
+struct control_network {
+    enum ipc_join_phase phase;
+    const char *text;                   /* what keeps it from the next phase */
+    const char *login_url, *login_code; /* a user has to act */
+    bool relay_present, relay_required;
+};
+
 struct control_methods_ops {
     /* As ipc_send(), to the parent or a sibling. */
     int (*send)(void *arg, enum ipc_role to, enum ipc_type type, uint32_t request, const void *body);
     uint64_t (*now_ns)(void *arg);
     uint64_t (*wall_s)(void *arg);
+    /* False: there is no such network (static mode). May be NULL. */
+    bool (*network)(void *arg, struct control_network *out);
 };
 
 struct control_methods;
@@ -88,5 +99,8 @@ control_method control_proxy_list, control_proxy_add_ingress, control_proxy_add_
     control_proxy_remove_ingress, control_proxy_remove_egress, control_proxy_kill_ingress,
     control_proxy_kill_egress;                              /* control_rules.c */
 control_method control_list_flows, control_list_rule_stats; /* control_flows.c */
+control_method control_status;                              /* control_status.c */
+/* False: there is no network; then `out` has nothing in it. */
+bool control_network_of(const struct control_methods *methods, struct control_network *out);
 
 #endif

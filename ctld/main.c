@@ -106,7 +106,19 @@ static uint64_t wall_s(void *arg)
     return clock_wall_ns() / NS_PER_S;
 }
 
-static const struct connectivity_ops connectivity_ops = {.send = to_tunneld};
+static bool network_tell(void *arg, struct control_network *out)
+{
+    struct ctld *ctld = arg;
+    return network_mode_tell(ctld->network, out, clock_now_ns());
+}
+
+static void peer_describe(void *arg, const struct peer *peer, const char **hostname, const char **method)
+{
+    struct ctld *ctld = arg;
+    network_mode_describe(ctld->network, peer->public_key, hostname, method, clock_now_ns());
+}
+
+static const struct connectivity_ops connectivity_ops = {.send = to_tunneld, .describe = peer_describe};
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
@@ -114,7 +126,7 @@ static const struct network_mode_ops network_ops = {
     .send = control_send, .room = parent_room, .tunnel_up = on_tunnel_up};
 static const struct proxyd_opener_ops opener_ops = {.send = to_proxyd};
 static const struct control_methods_ops methods_ops = {
-    .send = control_send, .now_ns = now_ns, .wall_s = wall_s};
+    .send = control_send, .now_ns = now_ns, .wall_s = wall_s, .network = network_tell};
 
 /* Lets every part act on what has just changed, then sleeps until the first of them needs the time. */
 static void settle(struct ctld *ctld)

@@ -351,22 +351,3 @@ uint64_t network_mode_next_ns(const struct network_mode *mode, uint64_t now_ns)
     const uint64_t session_ns = session_next_ns(mode->session), mesh_ns = mesh_next_ns(mode->mesh, now_ns);
     return session_ns < mesh_ns ? session_ns : mesh_ns;
 }
-
-struct session_status network_mode_status(const struct network_mode *mode)
-{
-    if (mode->started)
-        return session_status(mode->session);
-    return (struct session_status){.phase = IPC_PHASE_STARTING,
-                                   .text = "",
-                                   .prompt_url = "",
-                                   .prompt_complete_url = "",
-                                   .prompt_code = "",
-                                   .device_id = "",
-                                   .vpc_id = "",
-                                   .security_group_id = ""};
-}
-
-struct peering *network_mode_peering(const struct network_mode *mode)
-{
-    return mode->mesh ? mesh_peering(mode->mesh) : NULL;
-}

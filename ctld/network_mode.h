@@ -3,6 +3,7 @@
 #ifndef NEXD_CTLD_NETWORK_MODE_H
 #define NEXD_CTLD_NETWORK_MODE_H
 
+#include "ctld/control_methods.h"
 #include "ctld/device.h"
 #include "ctld/nexodus/session/session.h"
 #include "ctld/peering/mesh.h"
@@ -45,7 +46,11 @@ uint64_t network_mode_next_ns(const struct network_mode *mode, uint64_t now_ns);
 /* -- For operators -- */
 
 struct session_status network_mode_status(const struct network_mode *mode);
-/* NULL until the network's devices can be asked for. */
-struct peering *network_mode_peering(const struct network_mode *mode);
+/* False: NETWORK has not come. */
+bool network_mode_tell(const struct network_mode *mode, struct control_network *out, uint64_t now_ns);
+/* A peer's host name and how it is reached, if that is known; else both are left alone. Borrowed until
+ * anything changes. */
+void network_mode_describe(const struct network_mode *mode, const uint8_t public_key[KEY_BYTES],
+                           const char **hostname, const char **method, uint64_t now_ns);
 
 #endif

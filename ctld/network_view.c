@@ -1,0 +1,56 @@
+/* What operators see of the network. */
+#include "ctld/network_mode_internal.h"
+
+#include <string.h>
+
+struct session_status network_mode_status(const struct network_mode *mode)
+{
+    if (mode->started)
+        return session_status(mode->session);
+    return (struct session_status){.phase = IPC_PHASE_STARTING,
+                                   .text = "",
+                                   .prompt_url = "",
+                                   .prompt_complete_url = "",
+                                   .prompt_code = "",
+                                   .device_id = "",
+                                   .vpc_id = "",
+                                   .security_group_id = ""};
+}
+
+bool network_mode_tell(const struct network_mode *mode, struct control_network *out, uint64_t now_ns)
+{
+    const struct session_status status = network_mode_status(mode);
+    const struct peering *peering = mode->mesh ? mesh_peering(mode->mesh) : NULL;
+    if (!mode->active)
+        return false;
+    *out = (struct control_network){.phase = status.phase,
+                                    .text = status.text,
+                                    .login_url = status.prompt_complete_url[0] ? status.prompt_complete_url
+                                                                               : status.prompt_url,
+                                    .login_code = status.prompt_code,
+                                    .relay_present = peering && peering_relay_present(peering, now_ns),
+                                    .relay_required = peering && peering_relay_required(peering)};
+    return true;
+}
+
+struct search {
+    const uint8_t *key;
+    const char **hostname, **method;
+};
+
+static void compare(void *arg, const struct peering_status *status)
+{
+    const struct search *search = arg;
+    if (status->own || memcmp(status->public_key, search->key, KEY_BYTES) != 0)
+        return;
+    *search->hostname = status->hostname;
+    *search->method = status->method;
+}
+
+void network_mode_describe(const struct network_mode *mode, const uint8_t public_key[KEY_BYTES],
+                           const char **hostname, const char **method, uint64_t now_ns)
+{
+    struct search search = {public_key, hostname, method};
+    if (mode->mesh)
+        peering_each(mesh_peering(mode->mesh), now_ns, compare, &search);
+}
