@@ -100,7 +100,7 @@ static void send_tunnel_config(struct parent_child *child, int *err, uint32_t re
 {
     const struct parent_config *config = child->parent->config;
     tunnel->mtu = config->wgconf->mtu;
-    tunnel->congestion_control = config->congestion_control;
+    tunnel->congestion_control = (uint8_t)config->congestion_control;
     vault_private_key(config->vault, tunnel->private_key);
     send_one(child, err, IPC_MSG_TUNNEL_CONFIG, request, tunnel);
     sodium_memzero(tunnel, sizeof *tunnel);

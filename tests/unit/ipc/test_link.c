@@ -96,6 +96,31 @@ START_TEST(queue_of_none)
 }
 END_TEST
 
+/* A sender who stops early hears of room too: with something queued once that is gone, otherwise at the next
+ * turn of the loop; never inside the call, and once a wish. */
+START_TEST(room_is_awaited_before_the_queue_is_full)
+{
+    ends_open(&ends, QUEUE_MAX);
+    ipc_link_await_room(ends.a.link);
+    ck_assert_uint_eq(ends.a.writables, 0);
+    ends_wait(&ends, &ends.a.writables, 1);
+    uint32_t count = 0;
+    ipc_link_hold(ends.b.link, true);
+    while (ipc_link_queued(ends.a.link) < 2)
+        ck_assert_int_eq(result_send(ends.a.link, ++count), NX_OK);
+    ipc_link_await_room(ends.a.link);
+    ends_poll(&ends);
+    ck_assert_uint_eq(ends.a.writables, 1);
+    ck_assert_uint_eq(ipc_link_queued(ends.a.link), 2);
+    ipc_link_hold(ends.b.link, false);
+    ends_wait(&ends, &ends.a.writables, 2);
+    ends_wait(&ends, &ends.b.messages, count);
+    ends_poll(&ends);
+    ck_assert_uint_eq(ends.a.writables, 2);
+    ends_close(&ends);
+}
+END_TEST
+
 START_TEST(descriptors_survive_the_queue)
 {
     enum { COUNT = 5 };
@@ -245,6 +270,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, ten_thousand_both_ways);
     tcase_add_test(tcase, queue_is_bounded);
     tcase_add_test(tcase, queue_of_none);
+    tcase_add_test(tcase, room_is_awaited_before_the_queue_is_full);
     tcase_add_test(tcase, descriptors_survive_the_queue);
     tcase_add_test(tcase, descriptors_left_are_closed);
     tcase_add_test(tcase, freed_with_a_full_queue);
