@@ -91,6 +91,8 @@ enum http_failure failure_judge(struct http_exchange *exchange, CURLcode code)
         return quote(exchange, HTTP_CONNECT, "no connection", code);
     case CURLE_OPERATION_TIMEDOUT:
         return failure_say(exchange, HTTP_TIMED_OUT, "no answer in time");
+    case CURLE_OK: /* but the header is not whole */
+        return failure_say(exchange, HTTP_CUT, "the connection ended within the answer's header");
     case CURLE_GOT_NOTHING:
         return failure_say(exchange, HTTP_CUT, "the connection ended without an answer");
     case CURLE_PARTIAL_FILE:

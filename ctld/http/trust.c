@@ -207,7 +207,8 @@ int trust_apply(struct trust *trust, SSL_CTX *context)
     if (trust->pem && pem_take(trust) != NX_OK)
         return NX_ENOMEM;
     SSL_CTX_set_cert_verify_callback(context, on_verify, trust);
-    return SSL_CTX_set1_cert_store(context, trust->store), NX_OK;
+    SSL_CTX_set1_cert_store(context, trust->store);
+    return NX_OK;
 }
 
 /* -- Explaining --------------------------------------------------------------------------------------------
