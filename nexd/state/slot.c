@@ -25,22 +25,28 @@ static const struct slot_place places[SLOT_COUNT + 1] = {
 
 /* -- Reading -- */
 
+static int token_read_begin(struct state *state, struct slot_reader *out, char *error)
+{
+    int err = state_auth_token(state, &out->text, error);
+    if (err || !out->text)
+        return err;
+    out->left = strlen(out->text);
+    if (out->left <= SLOT_AUTH_TOKEN_BYTES_MAX)
+        return NX_OK;
+    slot_read_end(out);
+    snprintf(error, STATE_ERROR_MAX, "%.300s/state.json: \"%s\" is longer than %d bytes",
+             state_folder(state)->folder, places[IPC_SLOT_AUTH_TOKEN].name, SLOT_AUTH_TOKEN_BYTES_MAX);
+    return NX_ERANGE;
+}
+
 int slot_read_begin(struct state *state, enum ipc_slot slot, struct slot_reader *out, char *error)
 {
     const struct slot_place *place = &places[slot];
     *out = (struct slot_reader){.fd = -1};
     if (!state)
         return NX_OK;
-    if (!place->file) {
-        out->text = state_auth_token(state);
-        out->left = out->text ? strlen(out->text) : 0;
-        if (out->left <= place->bytes_max)
-            return NX_OK;
-        *out = (struct slot_reader){.fd = -1};
-        snprintf(error, STATE_ERROR_MAX, "%.300s/state.json: \"%s\" is longer than %zu bytes",
-                 state_folder(state)->folder, place->name, place->bytes_max);
-        return NX_ERANGE;
-    }
+    if (!place->file)
+        return token_read_begin(state, out, error);
     int err =
         state_file_open_read(state_folder(state), place->file, place->bytes_max, &out->fd, &out->left, error);
     return err == NX_ENOENT ? NX_OK : err;
@@ -51,8 +57,8 @@ size_t slot_read_piece(struct slot_reader *reader, uint8_t *out, size_t size)
     size_t length = reader->left < size ? reader->left : size;
     if (reader->fd < 0) {
         if (length)
-            memcpy(out, reader->text, length);
-        reader->text += length;
+            memcpy(out, reader->text + reader->at, length);
+        reader->at += length;
         reader->left -= length;
         return length;
     }
@@ -66,6 +72,7 @@ size_t slot_read_piece(struct slot_reader *reader, uint8_t *out, size_t size)
 void slot_read_end(struct slot_reader *reader)
 {
     fd_close(&reader->fd);
+    state_text_free(reader->text);
     *reader = (struct slot_reader){.fd = -1};
 }
 
@@ -148,11 +155,21 @@ static void append(struct state *state, struct slot_writer *writer, const uint8_
     writer->length += length;
 }
 
+/* Nothing is written where there is none. */
+static int token_remove(struct state *state, char *error)
+{
+    char *json;
+    int err = state_auth_token(state, &json, error);
+    bool there = json != NULL;
+    state_text_free(json);
+    return there ? state_store_auth_token(state, NULL, error) : err;
+}
+
 /* state.json holds a value without the blanks that came round it. */
 static int token_store(struct state *state, struct slot_writer *writer)
 {
     if (writer->length == 0)
-        return state_auth_token(state) ? state_store_auth_token(state, NULL, writer->error) : NX_OK;
+        return token_remove(state, writer->error);
     const struct text_span trimmed = text_trim(writer->text, writer->length);
     writer->text[(size_t)(trimmed.start - writer->text) + trimmed.length] = '\0';
     return state_store_auth_token(state, trimmed.start, writer->error);

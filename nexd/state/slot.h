@@ -22,9 +22,10 @@ enum {
 /* -- Reading -- */
 
 struct slot_reader {
-    int fd;           /* of a file, or -1 */
-    const char *text; /* of a member; borrowed from the state */
-    size_t left;      /* bytes still to come */
+    int fd;      /* of a file, or -1 */
+    char *text;  /* of a member, or NULL */
+    size_t at;   /* in it */
+    size_t left; /* bytes still to come */
 };
 
 /* NX_OK, `left` 0 where the slot is empty; or a line in `error` (STATE_ERROR_MAX bytes) that names the file,

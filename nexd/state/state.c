@@ -1,4 +1,5 @@
-/* The document in memory is what the file holds, so that a failed write can put the old content back. */
+/* The document is read anew for each look and each change, and wiped after it: it holds the private key,
+ * whose place is the vault alone. */
 #include "nexd/state/state.h"
 
 #include "common/err.h"
@@ -7,6 +8,7 @@
 #include "nexd/state/legacy.h"
 #include "nexd/state/rules.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,25 +18,43 @@ static const char token_member[] = "auth-token", port_member[] = "port";
 
 struct state {
     struct state_file file;
-    struct state_document document;
     struct rule *rules;
     size_t rule_count;
 };
 
-static int content_read(struct state *state, char *error)
+/* `why` goes behind the file's name. */
+static int content_fail(const struct state *state, int err, const char *why, char *error)
+{
+    snprintf(error, STATE_ERROR_MAX, "%.250s/state.json: %.240s", state->file.folder, why);
+    return err;
+}
+
+/* An empty document if there is no file. To be freed on NX_OK. */
+static int document_read(const struct state *state, struct state_document *out, char *error)
 {
     char *text, why[STATE_ERROR_MAX];
     size_t length;
+    *out = (struct state_document){0};
     int err = state_file_read(&state->file, state_name, &text, &length, error);
     if (err || !text)
         return err;
-    err = state_document_parse(text, length, &state->document, why);
-    if (!err)
-        err = state_rules_read(&state->document, &state->rules, &state->rule_count, why);
-    if (err)
-        snprintf(error, STATE_ERROR_MAX, "%.250s/state.json: %.240s", state->file.folder, why);
+    err = state_document_parse(text, length, out, why);
+    sodium_memzero(text, length);
     state_text_free(text);
-    return err;
+    return err ? content_fail(state, err, why, error) : NX_OK;
+}
+
+static int rules_load(struct state *state, char *error)
+{
+    struct state_document document;
+    char why[STATE_ERROR_MAX];
+    int err = document_read(state, &document, error);
+    if (err)
+        return err;
+    free(state->rules);
+    err = state_rules_read(&document, &state->rules, &state->rule_count, why);
+    state_document_free(&document);
+    return err ? content_fail(state, err, why, error) : NX_OK;
 }
 
 int state_open(const char *folder, const struct state_sys *sys, struct state **out, char *error)
@@ -47,7 +67,7 @@ int state_open(const char *folder, const struct state_sys *sys, struct state **o
     }
     int err = state_file_open(&state->file, folder, sys, error);
     if (!err)
-        err = content_read(state, error);
+        err = rules_load(state, error);
     if (err) {
         state_close(state);
         return err;
@@ -61,7 +81,6 @@ void state_close(struct state *state)
     if (!state)
         return;
     state_file_close(&state->file);
-    state_document_free(&state->document);
     free(state->rules);
     free(state);
 }
@@ -72,67 +91,45 @@ const struct rule *state_rules(const struct state *state, size_t *count)
     return state->rules;
 }
 
-static int document_copy(const struct state_document *from, struct state_document *to, char *error)
-{
-    char *text;
-    size_t length;
-    int err = state_document_print(from, &text, &length);
-    if (err)
-        return err;
-    err = state_document_parse(text, length, to, error);
-    state_text_free(text);
-    return err;
-}
-
-/* The new content stands in the file but the disk did not confirm it: after a loss of power it could be there
- * or not. The old one is put back as well as that disk lets us. */
-static void content_restore(struct state *state)
-{
-    char *text, error[STATE_ERROR_MAX];
-    size_t length;
-    bool replaced;
-    if (state_document_print(&state->document, &text, &length))
-        return;
-    state_file_write(&state->file, state_name, text, length, &replaced, error);
-    state_text_free(text);
-}
-
-/* What is to be different in a copy of the document. NX_OK, NX_ENOMEM, or NX_EINVAL with `error`. */
+/* What is to be different in the document. NX_OK, NX_ENOMEM, or NX_EINVAL with `error`. */
 typedef int (*change_fn)(struct state_document *document, const void *arg, char *error);
 
-static int document_store(struct state *state, const struct state_document *next, char *error)
+/* When new content stands in the file but the disk did not confirm it, then after a loss of power it could be
+ * there or not: the old one is put back as well as that disk lets us. */
+static int document_replace(struct state *state, const struct state_document *document, const char *old,
+                            size_t old_length, char *error)
 {
-    char *text;
+    char *text, ignored[STATE_ERROR_MAX];
     size_t length;
     bool replaced;
-    int err = state_document_print(next, &text, &length);
+    int err = state_document_print(document, &text, &length);
     if (err)
         return err;
     err = state_file_write(&state->file, state_name, text, length, &replaced, error);
-    if (err && replaced)
-        content_restore(state);
     state_text_free(text);
+    if (err && replaced)
+        state_file_write(&state->file, state_name, old, old_length, &replaced, ignored);
     return err;
 }
 
 static int change(struct state *state, change_fn fn, const void *arg, char *error)
 {
-    struct state_document next = {0};
+    struct state_document document;
+    char *old = NULL;
+    size_t old_length;
+    int err = document_read(state, &document, error);
+    if (err)
+        return err;
     error[0] = '\0';
-    int err = document_copy(&state->document, &next, error);
+    err = state_document_print(&document, &old, &old_length);
     if (!err)
-        err = fn(&next, arg, error);
+        err = fn(&document, arg, error);
     if (!err)
-        err = document_store(state, &next, error);
+        err = document_replace(state, &document, old, old_length, error);
     if (err == NX_ENOMEM || err == NX_ERANGE)
-        snprintf(error, STATE_ERROR_MAX, "%.300s/state.json: %s", state->file.folder,
-                 err == NX_ERANGE ? "it would become too long" : "out of memory");
-    if (!err) {
-        struct state_document old = state->document;
-        state->document = next;
-        next = old;
-    }
-    state_document_free(&next);
+        content_fail(state, err, err == NX_ERANGE ? "it would become too long" : "out of memory", error);
+    state_text_free(old);
+    state_document_free(&document);
     return err;
 }
 
@@ -158,11 +155,14 @@ int state_store_rules(struct state *state, const struct rule *rules, size_t coun
 
 int state_private_key(const struct state *state, uint8_t out[KEY_BYTES], char *error)
 {
+    struct state_document document;
     char why[STATE_ERROR_MAX];
-    int err = state_keys_read(&state->document, out, why);
-    if (err == NX_EINVAL)
-        snprintf(error, STATE_ERROR_MAX, "%.250s/state.json: %.240s", state->file.folder, why);
-    return err;
+    int err = document_read(state, &document, error);
+    if (err)
+        return err;
+    err = state_keys_read(&document, out, why);
+    state_document_free(&document);
+    return err == NX_EINVAL ? content_fail(state, err, why, error) : err;
 }
 
 struct key_pair {
@@ -187,10 +187,15 @@ int state_store_keys(struct state *state, const uint8_t private_key[KEY_BYTES],
 
 uint16_t state_port(const struct state *state)
 {
-    const char *text = state_document_get(&state->document, port_member);
+    struct state_document document;
+    char error[STATE_ERROR_MAX];
     uint64_t port = 0;
-    if (text && text_to_u64(text, strlen(text), 1, UINT16_MAX, &port) != NX_OK)
+    if (document_read(state, &document, error))
         return 0;
+    const char *text = state_document_get(&document, port_member);
+    if (text && text_to_u64(text, strlen(text), 1, UINT16_MAX, &port) != NX_OK)
+        port = 0;
+    state_document_free(&document);
     return (uint16_t)port;
 }
 
@@ -209,10 +214,21 @@ int state_store_port(struct state *state, uint16_t port, char *error)
 
 /* -- Token -- */
 
-const char *state_auth_token(const struct state *state)
+int state_auth_token(const struct state *state, char **json, char *error)
 {
-    const char *json = state_document_get(&state->document, token_member);
-    return json && json[0] == '{' ? json : NULL;
+    struct state_document document;
+    *json = NULL;
+    int err = document_read(state, &document, error);
+    if (err)
+        return err;
+    const char *found = state_document_get(&document, token_member);
+    if (found && found[0] == '{') {
+        *json = strdup(found);
+        if (!*json)
+            err = content_fail(state, NX_ENOMEM, "out of memory", error);
+    }
+    state_document_free(&document);
+    return err;
 }
 
 static int token_change(struct state_document *document, const void *arg, char *error)
@@ -237,10 +253,8 @@ int state_migrate(struct state *state, char *error)
     int err = legacy_read(&state->file, &legacy, error);
     if (!err && legacy_found(&legacy))
         err = change(state, legacy_apply, &legacy, error);
-    if (!err && legacy.rules) {
-        free(state->rules);
-        err = state_rules_read(&state->document, &state->rules, &state->rule_count, error);
-    }
+    if (!err && legacy.rules)
+        err = rules_load(state, error);
     if (!err)
         err = legacy_remove(&state->file, &legacy, error);
     legacy_free(&legacy);

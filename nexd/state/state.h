@@ -3,7 +3,8 @@
  * agent, whose state folder is taken over in place and can be handed back. Documents that the agent does not
  * know stand in files beside it (slot.h). Only the parent process.
  *
- * state.json is read once, at the start, and written only when something in it changes. */
+ * state.json is read when something in it is wanted, and written only when something in it changes; of its
+ * secrets none stays in memory in between. */
 #ifndef NEXD_NEXD_STATE_STATE_H
 #define NEXD_NEXD_STATE_STATE_H
 
@@ -37,12 +38,13 @@ int state_private_key(const struct state *state, uint8_t out[KEY_BYTES], char *e
 int state_store_keys(struct state *state, const uint8_t private_key[KEY_BYTES],
                      const uint8_t public_key[KEY_BYTES], char *error);
 
-/* The UDP port that was chosen last; 0: none. */
+/* The UDP port that was chosen last; 0: none, or none that can be read. */
 uint16_t state_port(const struct state *state);
 int state_store_port(struct state *state, uint16_t port, char *error);
 
-/* The token of a user's login, as JSON text, or NULL; borrowed until the next change. */
-const char *state_auth_token(const struct state *state);
+/* The token of a user's login, as JSON text that the caller frees with state_text_free(); NULL if there is
+ * none. */
+int state_auth_token(const struct state *state, char **json, char *error);
 /* `json` is one JSON object, checked; NULL: there is none any more. */
 int state_store_auth_token(struct state *state, const char *json, char *error);
 

@@ -68,6 +68,14 @@ static void tear_down(void)
     ck_assert_int_eq(rmdir(folder), 0);
 }
 
+static void expect_token(const char *expected)
+{
+    char *json;
+    ck_assert_int_eq(state_auth_token(state, &json, error), NX_OK);
+    ck_assert_str_eq(json, expected);
+    state_text_free(json);
+}
+
 /* -- Key pair and port -- */
 
 /* A state file of the Nexodus agent, with a key that was made for this test. */
@@ -167,7 +175,7 @@ START_TEST(test_legacy_files_are_taken_over)
     ck_assert_ptr_null(get("apitoken.json"));
     ck_assert_ptr_null(get("proxy-rules.json"));
     open_well();
-    ck_assert_str_eq(state_auth_token(state), "{\"access_token\": \"x\"}");
+    expect_token("{\"access_token\": \"x\"}");
     state_rules(state, &count);
     ck_assert_uint_eq(count, 1);
     ck_assert_uint_eq(state_port(state), 7);
@@ -180,7 +188,7 @@ START_TEST(test_legacy_token_does_not_replace_a_newer_one)
     put("state.json", "{\"auth-token\": {\"access_token\": \"new\"}}");
     open_well();
     ck_assert_int_eq(state_migrate(state, error), NX_OK);
-    ck_assert_str_eq(state_auth_token(state), "{\"access_token\": \"new\"}");
+    expect_token("{\"access_token\": \"new\"}");
     ck_assert_ptr_null(get("apitoken.json"));
 }
 END_TEST

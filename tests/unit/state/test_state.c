@@ -322,7 +322,7 @@ START_TEST(an_interrupted_write_goes_on)
     struct state *state = open_well();
     const struct rule rule = rule_of("tcp:1:h:2");
     ck_assert_int_eq(state_store_rules(state, &rule, 1, error), NX_OK);
-    shim_set(3, EINTR, false); /* unlink, open, write */
+    shim_set(4, EINTR, false); /* open to read; unlink, open, write */
     ck_assert_int_eq(state_store_rules(state, NULL, 0, error), NX_OK);
     state_close(state);
     ck_assert_uint_eq(stored_rules(), 0);
