@@ -276,8 +276,9 @@ void control_change_log(const struct control_call *call, const char *format, ...
     va_start(arguments, format);
     vsnprintf(change, sizeof change, format, arguments);
     va_end(arguments);
-    log_info("control socket: uid %u, gid %u, pid %d asks: %s", (unsigned)peer->uid, (unsigned)peer->gid,
-             (int)peer->pid, change);
+    /* Without the limit of a place: none may be missing. */
+    log_write(LOG_LEVEL_INFO, "control socket: uid %u, gid %u, pid %d asks: %s", (unsigned)peer->uid,
+              (unsigned)peer->gid, (int)peer->pid, change);
 }
 
 static const struct method {

@@ -85,8 +85,9 @@ static void answer(struct rule_change *rc, uint32_t request, enum ipc_outcome ou
 static void change_log(const struct rulebook_entry *entry, const char *what)
 {
     char text[RULE_TEXT_MAX];
-    log_info("%s rule %s %s", rule_direction_name(entry->rule.direction), rule_format(&entry->rule, text),
-             what);
+    /* Without the limit of a place: who reads the log can follow every change. */
+    log_write(LOG_LEVEL_INFO, "%s rule %s %s", rule_direction_name(entry->rule.direction),
+              rule_format(&entry->rule, text), what);
 }
 
 /* The rule is to be forgotten by everybody who knows of it. */
