@@ -138,9 +138,10 @@ static void cubic_on_recovery(struct cc *cc, enum cc_recovery event, uint64_t no
         cc->cwnd = inflight + cc->mss;
         break;
     case CC_RECOVERY_EXIT:
-        cubic->timed_out = false;
-        if (cc->cwnd > cc->ssthresh)
+        /* After a timeout slow start is under way; else the reduction is complete (RFC 6937, 3). */
+        if (!cubic->timed_out || cc->cwnd > cc->ssthresh)
             cc->cwnd = cc->ssthresh;
+        cubic->timed_out = false;
         break;
     case CC_RECOVERY_UNDO:
         cubic->timed_out = false;

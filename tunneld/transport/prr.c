@@ -25,5 +25,5 @@ uint64_t prr_ack(struct prr *prr, uint64_t delivered, uint64_t inflight, uint64_
     }
     if (first && send < mss)
         send = mss;
-    return inflight + send;
+    return inflight + send > mss ? inflight + send : mss;
 }
