@@ -88,7 +88,7 @@ static void serve(const struct apid_options *options)
     int listen_fd;
     signal(SIGPIPE, SIG_IGN);
     sandbox_start(&sandbox, options->sandbox);
-    FD_AUTO int lock = folder_lock(options->data);
+    int lock = folder_lock(options->data);
     struct event_base *const base = event_base_new();
     if (base == NULL)
         log_fatal("out of memory");
@@ -109,6 +109,7 @@ static void serve(const struct apid_options *options)
     event_free(term);
     event_free(interrupt);
     event_base_free(base);
+    fd_close(&lock);
 }
 
 int main(int argc, char **argv)
