@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LINK_QUEUE_MAX = 1024, LAST_WORDS_MS = 100 };
@@ -233,6 +234,7 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
     struct child child = {.ops = ops, .arg = arg, .status = 1};
     bool set_up = false;
     enum sandbox_mode mode = arguments_read(argc, argv, ops->name);
+    tzset(); /* else the C library opens a file when it first converts a time, whenever that is */
     (void)sandbox_start(ops->sandbox, mode);
     (void)prctl(PR_SET_NAME, ops->name);
     signals_ignore();
