@@ -4,6 +4,7 @@
  *   server: sandbox [start] ─> folder, lock ─> certificates ─> listening socket ─> database ─> issuer
  *           ─> sandbox [run] ─> one line on standard output ─> the loop ─> SIGTERM, SIGINT: everything is
  * closed */
+#include "apid/admin/admin.h"
 #include "apid/listen.h"
 #include "apid/options.h"
 #include "apid/service.h"
@@ -12,11 +13,6 @@
 #include "common/log.h"
 #include "sandbox/sandbox.h"
 #include "seccomp/apid.h"
-
-#if __has_include("apid/store/admin.h")
-#include "apid/store/admin.h"
-#define HAS_ADMIN 1
-#endif
 
 #include <errno.h>
 #include <event2/event.h>
@@ -121,11 +117,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     if (options_is_admin(argc, argv))
-#ifdef HAS_ADMIN
         return apid_admin_main(argc, argv);
-#else
-        return EXIT_FAILURE;
-#endif
     switch (options_read(argc, argv, &options, error)) {
     case OPTIONS_DONE:
         return EXIT_SUCCESS;
