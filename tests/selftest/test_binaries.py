@@ -15,10 +15,10 @@ PROGRAMS = {"nexd": BUILD / "bin" / "nexd", "nexctl": BUILD / "bin" / "nexctl", 
 LIBRARIES = {
     "nexd": {"libc", "libevent_core-2", "libsodium", "libyajl"},
     "nexctl": {"libc", "libyajl"},
-    "tunneld": {"libc", "libevent_core-2", "libsodium", "libb2", "libIPSec_MB"},
+    "tunneld": {"libc", "libm", "libevent_core-2", "libsodium", "libb2", "libIPSec_MB"},
     "proxyd": {"libc", "libevent_core-2", "libcares"},
     "ctld": {"libc", "libevent_core-2", "libevent_extra-2", "libsodium", "libyajl", "libcurl", "libssl", "libcrypto"},
-    "apid": {"libc", "libevent_core-2", "libevent_extra-2", "libevent_openssl-2", "libsodium", "libyajl", "libssl",
+    "apid": {"libc", "libevent-2", "libevent_core-2", "libevent_extra-2", "libevent_openssl-2", "libsodium", "libyajl", "libssl",
              "libcrypto", "libsqlite3"},
 }
 
