@@ -1,12 +1,13 @@
 /* A program that is nothing but its sandbox: enters the one that its argument names, where sandbox_selftest()
  * performs the act.
  *
- *     policy_selftest tunneld|proxyd|ctld|nexd|open|without_landlock|without_seccomp [strict|best-effort]
+ *     policy_selftest tunneld|proxyd|ctld|nexd|apid|open|without_landlock|without_seccomp [strict|best-effort]
  *
  * "open" has filters that allow everything: what is refused there is refused by the layers beside seccomp.
  * "without_…" is a kernel that lacks a layer, as the process sees it. */
 #include "common/log.h"
 #include "sandbox/sandbox.h"
+#include "seccomp/apid.h"
 #include "seccomp/ctld.h"
 #include "seccomp/nexd.h"
 #include "seccomp/proxyd.h"
@@ -47,6 +48,7 @@ static const struct sandbox_spec specs[] = {
     {POLICY(proxyd)},
     {POLICY(ctld), .no_tcp = true},
     {POLICY(nexd), .may_fork = true, .max_file_bytes = 1 << 20},
+    {POLICY(apid), .no_tcp = true, .stands_alone = true, .max_file_bytes = 1 << 20},
     {.name = "open", FILTERS(allow_all), .no_tcp = true},
     {.name = "without_landlock", FILTERS(lacks_landlock)},
     {.name = "without_seccomp", FILTERS(lacks_seccomp)},
@@ -64,6 +66,6 @@ int main(int argc, char **argv)
         sandbox_enter(&specs[i], mode);
         return 95; /* no act was asked for */
     }
-    fprintf(stderr, "usage: policy_selftest tunneld|proxyd|ctld|nexd|open|... [strict|best-effort]\n");
+    fprintf(stderr, "usage: policy_selftest tunneld|proxyd|ctld|nexd|apid|open|... [strict|best-effort]\n");
     return 2;
 }

@@ -79,7 +79,7 @@ def list_acts():
 
 def expected_table():
     """{act: {kind: outcome}} of expected.txt."""
-    kinds = ("tunneld", "proxyd", "ctld", "nexd", "open")
+    kinds = ("tunneld", "proxyd", "ctld", "nexd", "apid", "open")
     table = {}
     for line in (HERE / "expected.txt").read_text().splitlines():
         if line and not line.startswith("#"):
