@@ -31,9 +31,6 @@ int http_library_init(void)
     if (curl_global_init_mem(CURL_GLOBAL_ALL, wiping_malloc, wiping_free, wiping_realloc, wiping_strdup,
                              wiping_calloc) != CURLE_OK)
         return NX_ENOMEM;
-    const char *const version =
-        curl_version(); /* asks all of its libraries, some of which set themselves up */
-    log_debug("%s", version);
     return NX_OK;
 }
 

@@ -156,6 +156,7 @@ struct http_exchange *exchange_new(struct http_client *client, const struct http
     exchange->stream = request->stream;
     exchange->silence_ms = request->silence_ms;
     exchange->proxy = client->proxy;
+    exchange->skip_verify = client->skip_verify;
     exchange->answer_max_bytes =
         request->answer_max_bytes < HTTP_ANSWER_MAX_BYTES ? request->answer_max_bytes : HTTP_ANSWER_MAX_BYTES;
     TAILQ_INSERT_TAIL(&client->exchanges, exchange, entry);

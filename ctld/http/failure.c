@@ -80,7 +80,10 @@ enum http_failure failure_judge(struct http_exchange *exchange, CURLcode code)
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
         return certificate_judge(exchange);
-    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CONNECT_ERROR: /* in TLS within a proxy's TLS, libcurl loses the cause */
+        if (trust_refused(exchange->client->trust))
+            return certificate_judge(exchange);
+        return quote(exchange, HTTP_TLS, "the TLS handshake failed", code);
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ENGINE_INITFAILED:

@@ -50,7 +50,7 @@ struct http_exchange {
     struct curl_slist *headers, *resolve;
     char *body;
     size_t body_bytes, answer_max_bytes;
-    bool stream;
+    bool stream, skip_verify;
     char host[IPC_NAME_MAX + 1]; /* the URL's, without brackets */
     uint16_t port;
     struct proxy proxy;

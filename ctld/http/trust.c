@@ -30,6 +30,7 @@ struct trust {
     char *pem; /* not taken apart yet; NULL = done */
     size_t pem_bytes;
     size_t count; /* authorities in the store */
+    bool refused; /* see trust_refused() */
     struct verification last;
 };
 
@@ -198,6 +199,7 @@ static int on_verify(X509_STORE_CTX *context, void *arg)
     }
     if (leaf)
         names_take(leaf, last->names);
+    trust->refused = verified != 1;
     ERR_clear_error(); /* else its details hide from libcurl that it was the certificate */
     return verified;
 }
@@ -206,9 +208,17 @@ int trust_apply(struct trust *trust, SSL_CTX *context)
 {
     if (trust->pem && pem_take(trust) != NX_OK)
         return NX_ENOMEM;
+    trust->refused = false;
     SSL_CTX_set_cert_verify_callback(context, on_verify, trust);
     SSL_CTX_set1_cert_store(context, trust->store);
     return NX_OK;
+}
+
+bool trust_refused(struct trust *trust)
+{
+    const bool refused = trust->refused;
+    trust->refused = false;
+    return refused;
 }
 
 /* -- Explaining --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #ifndef NEXD_CTLD_HTTP_TRUST_H
 #define NEXD_CTLD_HTTP_TRUST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ void trust_free(struct trust *trust);
 /* Makes connections of `context` believe those authorities, and nobody else. NX_OK or NX_ENOMEM. The trust
  * outlives the context. */
 int trust_apply(struct trust *trust, struct ssl_ctx_st *context);
+
+/* Has a verification failed since a connection's context was made last? Asked once: it is forgotten then. */
+bool trust_refused(struct trust *trust);
 
 /* Why the certificate that was verified last was not believed, as one sentence about `host` that says what to
  * do; `now_s` is Unix time. `out` has TRUST_TEXT_MAX bytes; returns it. */
