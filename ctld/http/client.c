@@ -24,6 +24,8 @@
 
 enum { IDLE_CONNECTIONS_MAX = 8, OPENED_MAX = 4 /* connections for one request */ };
 
+static int socket_is_connected;
+
 int http_library_init(void)
 {
     /* Else libcurl would write the keys of its connections into the file that this names. */
@@ -31,7 +33,19 @@ int http_library_init(void)
     if (curl_global_init_mem(CURL_GLOBAL_ALL, wiping_malloc, wiping_free, wiping_realloc, wiping_strdup,
                              wiping_calloc) != CURLE_OK)
         return NX_ENOMEM;
+    /* Before 8.0, libcurl calls connect(2) in spite of "already connected", and then does not watch the
+     * socket for as long as its race of address families takes, 200 ms. There it is better told nothing: the
+     * sandbox answers connect(2) with EINPROGRESS, and the socket, writable as it is, counts as connected in
+     * the next turn. */
+    socket_is_connected = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000
+                              ? CURL_SOCKOPT_ALREADY_CONNECTED
+                              : CURL_SOCKOPT_OK;
     return NX_OK;
+}
+
+int http_socket_is_connected(void)
+{
+    return socket_is_connected;
 }
 
 void client_wake(struct http_client *client)

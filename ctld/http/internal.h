@@ -103,5 +103,7 @@ enum http_failure failure_say(struct http_exchange *exchange, enum http_failure 
 
 /* The settle event comes in the next turn of the loop. */
 void client_wake(struct http_client *client);
+/* CURL_SOCKOPT_…: how this libcurl is told that a socket is connected. */
+int http_socket_is_connected(void);
 
 #endif

@@ -97,15 +97,10 @@ static curl_socket_t on_socket_wanted(void *arg, curlsocktype purpose, struct cu
     return CURL_SOCKET_BAD;
 }
 
-/* Before 8.0, libcurl calls connect(2) in spite of "already connected", and then does not watch the socket
- * for as long as its race of address families takes, 200 ms. There it is better told nothing: the sandbox
- * answers connect(2) with EINPROGRESS, and the socket, writable as it is, counts as connected in the next
- * turn. */
 static int on_socket_given(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
     (void)arg, (void)fd, (void)purpose;
-    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000 ? CURL_SOCKOPT_ALREADY_CONNECTED
-                                                                       : CURL_SOCKOPT_OK;
+    return http_socket_is_connected();
 }
 
 /* Were a name ever to be resolved here, the transfer fails instead. */

@@ -104,20 +104,24 @@ static void make_requests(unsigned count)
     struct rig_result *slots[AT_ONCE] = {NULL};
     unsigned begun = 0, ended = 0;
     while (ended < count) {
+        bool waits = true; /* for events: nothing can be begun */
         for (int i = 0; i < AT_ONCE; i++) {
-            if (!slots[i] && begun < count) {
-                slots[i] = begin();
-                begun++;
-            } else if (slots[i] && !slots[i]->ended && chance(400) == 0) {
+            if (slots[i] && !slots[i]->ended && chance(400) == 0)
                 rig.http->cancel(rig.http, slots[i]->exchange);
-                end(&slots[i]);
-                ended++;
-            } else if (slots[i] && slots[i]->ended) {
+            else if (slots[i] && !slots[i]->ended)
+                continue;
+            if (slots[i]) {
                 end(&slots[i]);
                 ended++;
             }
+            if (begun < count) {
+                slots[i] = begin();
+                begun++;
+                waits = false;
+            }
         }
-        event_base_loop(rig.base, EVLOOP_ONCE | (begun < count && chance(4) == 0 ? EVLOOP_NONBLOCK : 0));
+        if (ended < count)
+            event_base_loop(rig.base, EVLOOP_ONCE | (waits ? 0 : EVLOOP_NONBLOCK));
     }
 }
 
