@@ -35,6 +35,8 @@ int admin_fail_store(struct admin *admin, int err, const char *what, const struc
     case NX_EPERM:
         return admin_fail(admin, err, "%s: %s", what, why);
     case NX_EEXIST:
+        if (told->reason[0])
+            return admin_fail(admin, err, "%s: %s", what, why);
         return admin_fail(admin, err, "%s: there is one already%s%s", what,
                           told->id[0] ? ", with the id " : "", told->id);
     case NX_ENOENT:

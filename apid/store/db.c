@@ -26,7 +26,7 @@ int db_error(struct store *store, int code, const char *what)
     case SQLITE_NOMEM:
         return NX_ENOMEM;
     case SQLITE_CONSTRAINT:
-        return NX_EEXIST;
+        return code == SQLITE_CONSTRAINT_FOREIGNKEY ? NX_ENOENT : NX_EEXIST;
     default:
         log_error("the database: %s: %s", what, store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
         return NX_ESYS;

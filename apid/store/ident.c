@@ -20,6 +20,16 @@ void id_make(char id[STORE_ID_MAX])
              b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
+bool id_valid(const char *text)
+{
+    size_t i = 0;
+    for (; text[i] && i < STORE_ID_MAX; i++)
+        if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-'
+                                                    : !strchr("0123456789abcdefABCDEF", text[i]))
+            return false;
+    return i == STORE_ID_MAX - 1;
+}
+
 static void token_format(const char *prefix, uint8_t bytes[KEY_BYTES], char token[STORE_TOKEN_MAX])
 {
     char text[KEY_TEXT_MAX];

@@ -63,9 +63,13 @@ int db_error(struct store *store, int code, const char *what);
 
 /* -- schema.c -- */
 int schema_migrate(struct store *store, char *error);
+/* The same with `count` scripts, of which number N makes version N out of N - 1. All of them or none. */
+int schema_migrate_with(struct store *store, const char *const *scripts, int count, char *error);
 
 /* -- ident.c -- */
 void id_make(char id[STORE_ID_MAX]);
+/* A UUID, in whichever case. */
+bool id_valid(const char *text);
 /* "PREFIX" and base64 of 32 bytes that only who has the store's secret can make from the id. */
 void token_make(const struct store *store, const char *prefix, const char *id, char token[STORE_TOKEN_MAX]);
 void token_random(char token[STORE_TOKEN_MAX]);
@@ -111,6 +115,8 @@ int cidrs_write(const struct store_device *device, char **out);
 /* -- others that several need -- */
 int security_group_of_vpc(struct store *store, const char *group_id, const char *organization_id,
                           struct store_error *error);
+/* "" where there is none. */
+int organization_find(struct store *store, const char *name, char id[STORE_ID_MAX]);
 int vpc_insert(struct store *store, struct store_vpc *vpc);
 int metadata_drop(struct store *store, const char *device_id, uint64_t now_s);
 uint64_t wall_s(void);

@@ -81,17 +81,21 @@ int store_metadata_put(struct store *store, struct store_metadata *metadata, str
     return problem_finish(error, store_end(store, err));
 }
 
+/* One after the other, since no two may have one revision: a feed goes on after the last that it has read. */
 static int drop(struct store *store, const char *device_id, const char *key, uint64_t now_s, int *dropped)
 {
-    uint64_t revision = revision_next(store);
-    if (revision == 0)
-        return NX_ESYS;
-    int err = query_run(
-        store,
-        "UPDATE metadata SET deleted_s = ?1, revision = ?2 WHERE device_id = ?3 AND (?4 IS NULL OR key = ?4)"
-        " AND deleted_s IS NULL",
-        "iitt", (int64_t)now_s, (int64_t)revision, device_id, key);
-    *dropped = query_changes(store);
+    int err = NX_OK, more = 1;
+    for (*dropped = 0; !err && more; *dropped += more) {
+        const uint64_t revision = revision_next(store);
+        err = revision == 0
+                  ? NX_ESYS
+                  : query_run(store,
+                              "UPDATE metadata SET deleted_s = ?1, revision = ?2 WHERE device_id = ?3"
+                              " AND key = (SELECT key FROM metadata WHERE device_id = ?3 AND (?4 IS NULL"
+                              " OR key = ?4) AND deleted_s IS NULL ORDER BY key LIMIT 1)",
+                              "iitt", (int64_t)now_s, (int64_t)revision, device_id, key);
+        more = err ? 0 : query_changes(store);
+    }
     return err;
 }
 

@@ -25,7 +25,7 @@ int store_organization_get(struct store *store, const char *id, struct store_org
     return err ? err : found;
 }
 
-static int find_name(struct store *store, const char *name, char id[STORE_ID_MAX])
+int organization_find(struct store *store, const char *name, char id[STORE_ID_MAX])
 {
     struct query query;
     id[0] = '\0';
@@ -54,7 +54,7 @@ int store_organization_create(struct store *store, const char *owner_id, const c
     memcpy(out->name, name, strlen(name) + 1);
     memcpy(out->description, description, strlen(description) + 1);
     strncpy(out->owner_id, owner_id, sizeof out->owner_id - 1);
-    err = find_name(store, name, present);
+    err = organization_find(store, name, present);
     if (!err && present[0])
         err = problem_exists(error, present);
     if (!err)

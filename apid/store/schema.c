@@ -56,7 +56,6 @@ static const char version_1[] =
     "CREATE INDEX session_user ON session (user_id);";
 
 static const char *const migrations[] = {version_1};
-enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int version_get(struct store *store, int64_t *version)
 {
@@ -68,35 +67,39 @@ static int version_get(struct store *store, int64_t *version)
 }
 
 /* One version further; all of it or nothing. */
-static int migrate_one(struct store *store, int64_t from)
+static int migrate_one(struct store *store, const char *script, int64_t from)
 {
     char set[64];
     snprintf(set, sizeof set, "PRAGMA user_version = %d", (int)from + 1);
-    int err = db_error(store, sqlite3_exec(store->db, migrations[from], NULL, NULL, NULL), "a migration");
+    int err = db_error(store, sqlite3_exec(store->db, script, NULL, NULL, NULL), "a migration");
     if (!err)
         err = db_error(store, sqlite3_exec(store->db, set, NULL, NULL, NULL), "its version");
     return err;
 }
 
-int schema_migrate(struct store *store, char *error)
+int schema_migrate_with(struct store *store, const char *const *scripts, int count, char *error)
 {
     int64_t version = 0;
     int err = store_begin(store);
     if (err)
         goto out;
     err = version_get(store, &version);
-    if (!err && version > VERSION) {
+    if (!err && version > count) {
         snprintf(error, STORE_TEXT_MAX,
-                 "the database has version %d, this apid knows %d: a newer one made it", (int)version,
-                 VERSION);
+                 "the database has version %d, this apid knows %d: a newer one made it", (int)version, count);
         return store_end(store, NX_ENOTSUP);
     }
-    for (; !err && version < VERSION; version++)
-        err = migrate_one(store, version);
+    for (; !err && version < count; version++)
+        err = migrate_one(store, scripts[version], version);
     err = store_end(store, err);
 out:
     if (err)
         snprintf(error, STORE_TEXT_MAX, "the database's tables cannot be made: %s",
                  sqlite3_errmsg(store->db));
     return err;
+}
+
+int schema_migrate(struct store *store, char *error)
+{
+    return schema_migrate_with(store, migrations, sizeof migrations / sizeof migrations[0], error);
 }

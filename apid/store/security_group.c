@@ -98,12 +98,37 @@ int store_security_group_create(struct store *store, struct store_security_group
     return problem_finish(error, store_end(store, err));
 }
 
+static bool rules_equal(const struct store_rule *a, unsigned a_count, const struct store_rule *b,
+                        unsigned b_count)
+{
+    bool equal = a_count == b_count;
+    for (unsigned i = 0; equal && i < a_count; i++) {
+        equal = strcmp(a[i].ip_protocol, b[i].ip_protocol) == 0 && a[i].from_port == b[i].from_port &&
+                a[i].to_port == b[i].to_port && a[i].range_count == b[i].range_count;
+        for (unsigned r = 0; equal && r < a[i].range_count; r++)
+            equal = strcmp(a[i].ranges[r], b[i].ranges[r]) == 0;
+    }
+    return equal;
+}
+
+static bool group_differs(unsigned changes, const struct store_security_group *wanted,
+                          const struct store_security_group *present)
+{
+    return (changes & STORE_GROUP_DESCRIPTION && strcmp(wanted->description, present->description) != 0) ||
+           (changes & STORE_GROUP_INBOUND &&
+            !rules_equal(wanted->inbound, wanted->inbound_count, present->inbound, present->inbound_count)) ||
+           (changes & STORE_GROUP_OUTBOUND && !rules_equal(wanted->outbound, wanted->outbound_count,
+                                                           present->outbound, present->outbound_count));
+}
+
 static int group_change(struct store *store, unsigned changes, const struct store_security_group *wanted,
                         struct store_security_group *group, struct store_error *error)
 {
     int err = store_security_group_get(store, wanted->id, group);
     if (err)
         return err == NX_ENOENT ? problem_missing(error, "security_group") : err;
+    if (!group_differs(changes, wanted, group))
+        return NX_OK;
     if (changes & STORE_GROUP_DESCRIPTION)
         memcpy(group->description, wanted->description, sizeof group->description);
     if (changes & STORE_GROUP_INBOUND) {

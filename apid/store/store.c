@@ -1,7 +1,7 @@
 /* Opening, what other processes did, and clearing away. */
 #include "apid/store/internal.h"
 
-#include "common/log.h"
+#include "common/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,20 +39,40 @@ static int folder_open(const char *dir, char *error)
     return NX_OK;
 }
 
-/* SQLite gives its other files the mode of this one. */
-static int file_make(const char *path, char *error)
+/* SQLite gives its other files the mode and the owner of this one. Where root makes the database, it belongs
+ * to whom the folder does, so that a server without root's rights can use it. */
+static int file_make(const char *dir, const char *path, char *error)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
+    struct stat status, folder;
+    int err = NX_OK;
+    FD_AUTO int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fstat(fd, &status) || stat(dir, &folder))
         return fail(error, NX_ESYS, "%s: %s", path, strerror(errno));
-    close(fd);
-    return NX_OK;
+    if (!S_ISREG(status.st_mode))
+        err = fail(error, NX_EINVAL, "%s: not a file", path);
+    else if (status.st_mode & (S_IRWXG | S_IRWXO))
+        err = fail(error, NX_EPERM, "%s: others may use it: chmod 600 %s", path, path);
+    else if (status.st_size == 0 && geteuid() == 0 && status.st_uid != folder.st_uid &&
+             fchown(fd, folder.st_uid, folder.st_gid))
+        err = fail(error, NX_ESYS, "%s: %s", path, strerror(errno));
+    return err;
+}
+
+/* One line of text that a pragma answers with is as it should be. */
+static bool pragma_answers(struct store *store, const char *pragma, const char *wanted)
+{
+    sqlite3_stmt *statement = NULL;
+    bool right = sqlite3_prepare_v2(store->db, pragma, -1, &statement, NULL) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW &&
+                 strcmp((const char *)sqlite3_column_text(statement, 0), wanted) == 0;
+    sqlite3_finalize(statement);
+    return right;
 }
 
 static int database_open(struct store *store, const char *path, char *error)
 {
     static const char settings[] =
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
         "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;"
         "PRAGMA secure_delete = ON;";
     int code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, NULL);
@@ -64,6 +84,11 @@ static int database_open(struct store *store, const char *path, char *error)
     if (code != SQLITE_OK)
         return fail(error, NX_ESYS, "%s: %s", path,
                     store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
+    if (!pragma_answers(store, "PRAGMA journal_mode = WAL", "wal"))
+        return fail(error, NX_ESYS, "%s: it cannot be had with a write-ahead log: %s", path,
+                    sqlite3_errmsg(store->db));
+    if (!pragma_answers(store, "PRAGMA quick_check(1)", "ok"))
+        return fail(error, NX_EPROTO, "%s: it is damaged: restore a backup", path);
     return schema_migrate(store, error);
 }
 
@@ -101,7 +126,7 @@ int store_open(const char *dir, struct store **out, char *error)
         return fail(error, NX_ENOMEM, "%s: out of memory", dir);
     int err = folder_open(dir, error);
     if (!err)
-        err = file_make(path, error);
+        err = file_make(dir, path, error);
     if (!err)
         err = database_open(store, path, error);
     if (!err && (err = token_secret_load(store)) != NX_OK)

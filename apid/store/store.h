@@ -52,8 +52,9 @@ struct store_error {
 
 /* -- The database -- */
 
-/* Opens or makes DIR/apid.db: folder 0700, file 0600. A folder that others can write to, a database of a
- * later version, and one that is damaged are refused; `error` (STORE_TEXT_MAX bytes) says why. */
+/* Opens or makes DIR/apid.db: folder 0700, file 0600. A folder that others can write to, a file that others
+ * can read, a database of a later version, and one that is damaged are refused; `error` (STORE_TEXT_MAX
+ * bytes) says why. */
 int store_open(const char *dir, struct store **out, char *error);
 void store_close(struct store *store);
 /* True once after another process has committed since the last call. Cheap enough for ten times a second. */
@@ -282,6 +283,7 @@ enum store_security_group_change {
     STORE_GROUP_INBOUND = 1 << 1,
     STORE_GROUP_OUTBOUND = 1 << 2,
 };
+/* `group` has the id and the new values; it gets all of the rest. Nothing new = no new revision. */
 int store_security_group_update(struct store *store, unsigned changes, struct store_security_group *group,
                                 struct store_error *error);
 /* NX_EPERM: a VPC's default group, or one in use ("operation not allowed"). */

@@ -3,6 +3,7 @@
 #include "apid/store/internal.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,21 @@ static int name_check(struct store_error *error, const char *name)
 {
     if (!*name)
         return problem_field(error, "required", "username", "");
+    if (id_valid(name)) /* a name and an id can stand in the same places */
+        return problem_field(error, "invalid data in field", "username", "it looks like an id");
     return problem_text(error, "username", name, STORE_NAME_MAX);
+}
+
+/* Organizations' names are unique, and anybody may make one. */
+static int organization_check(struct store *store, struct store_error *error, const char *name)
+{
+    char present[STORE_ID_MAX];
+    int err = organization_find(store, name, present);
+    if (err || !present[0])
+        return err;
+    problem_exists(error, present);
+    snprintf(error->reason, sizeof error->reason, "an organization has that name");
+    return NX_EEXIST;
 }
 
 static void user_read(const struct query *query, struct store_user *out)
@@ -92,6 +107,8 @@ int store_user_create(struct store *store, const char *name, const char *passwor
         if (err == NX_OK)
             err = problem_exists(error, present.id);
         else if (err == NX_ENOENT)
+            err = organization_check(store, error, name);
+        if (!err)
             err = query_run(store, "INSERT INTO user VALUES (?, ?, ?, ?)", "tttt", out->id, name, name, hash);
         if (!err)
             err = first_network(store, out);

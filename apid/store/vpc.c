@@ -114,15 +114,27 @@ int store_vpc_set_description(struct store *store, const char *id, const char *d
     return store_end(store, err);
 }
 
+/* One after the other, since no two may have one revision: a feed goes on after the last that it has read. */
+static int groups_bury(struct store *store, const struct store_vpc *vpc)
+{
+    int err = NX_OK, more = 1;
+    while (!err && more) {
+        const uint64_t revision = revision_next(store);
+        err = revision == 0
+                  ? NX_ESYS
+                  : query_run(store,
+                              "UPDATE security_group SET deleted_s = ?, revision = ? WHERE id = (SELECT id "
+                              "FROM security_group WHERE vpc_id = ? AND deleted_s IS NULL LIMIT 1)",
+                              "iit", (int64_t)wall_s(), (int64_t)revision, vpc->id);
+        more = err ? 0 : query_changes(store);
+    }
+    return err;
+}
+
 /* Its groups become tombstones with it. */
 static int vpc_bury(struct store *store, struct store_vpc *vpc)
 {
-    uint64_t revision = revision_next(store);
-    if (revision == 0)
-        return NX_ESYS;
-    int err = query_run(
-        store, "UPDATE security_group SET deleted_s = ?, revision = ? WHERE vpc_id = ? AND deleted_s IS NULL",
-        "iit", (int64_t)wall_s(), (int64_t)revision, vpc->id);
+    int err = groups_bury(store, vpc);
     if (!err)
         err = query_run(store, "DELETE FROM reg_key WHERE vpc_id = ?", "t", vpc->id);
     vpc->revision = err ? 0 : revision_next(store);
