@@ -29,6 +29,7 @@ struct ctld {
     struct child *child;
     const char *ca_file; /* --ca-file=, or NULL */
     struct http_service *http;
+    bool leaving;
     struct event *timer;
     struct device device;
     struct peers *peers;
@@ -348,10 +349,25 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
     settle(ctld);
 }
 
+/* What was learnt lately is kept for the next start; the grace period bounds how long that may take. */
+static void on_shutdown(struct child *child, uint32_t grace_ms, void *arg)
+{
+    (void)grace_ms;
+    struct ctld *ctld = arg;
+    ctld->leaving = true;
+    if (network_mode_flush(ctld->network))
+        child_exit(child, 0);
+}
+
 static void on_link_writable(struct child *child, enum ipc_role peer, struct ipc_link *link, void *arg)
 {
-    (void)child, (void)link;
+    (void)link;
     struct ctld *ctld = arg;
+    if (ctld->leaving) {
+        if (peer == IPC_PARENT && network_mode_flush(ctld->network))
+            child_exit(child, 0);
+        return;
+    }
     if (peer == IPC_PROXYD)
         http_service_proxyd_ready(ctld->http);
     settle(ctld);
@@ -388,6 +404,7 @@ int main(int argc, char **argv)
         .on_link_down = on_link_down,
         .on_link_writable = on_link_writable,
         .on_turn = on_turn,
+        .on_shutdown = on_shutdown,
         .teardown = teardown,
     };
     static const char ca_file[] = "--ca-file=";

@@ -344,6 +344,18 @@ void network_mode_run(struct network_mode *mode, uint64_t now_ns)
     documents_send(mode);
 }
 
+bool network_mode_flush(struct network_mode *mode)
+{
+    struct ipc_stored piece;
+    if (!mode->started)
+        return true;
+    session_flush(mode->session);
+    documents_send(mode);
+    const bool more = documents_next(&mode->documents, &piece);
+    sodium_memzero(&piece, sizeof piece);
+    return !more;
+}
+
 uint64_t network_mode_next_ns(const struct network_mode *mode, uint64_t now_ns)
 {
     if (!mode->started)

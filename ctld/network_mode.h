@@ -43,6 +43,10 @@ void network_mode_peer_status(struct network_mode *mode, const struct peer *peer
 void network_mode_run(struct network_mode *mode, uint64_t now_ns);
 uint64_t network_mode_next_ns(const struct network_mode *mode, uint64_t now_ns);
 
+/* We are about to end: what is still to be stored goes to the parent. True once all of it is on its way; if
+ * not, to be called again when the link has room. */
+bool network_mode_flush(struct network_mode *mode);
+
 /* -- For operators -- */
 
 struct session_status network_mode_status(const struct network_mode *mode);

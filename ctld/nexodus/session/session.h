@@ -74,6 +74,9 @@ void session_key_renewed(struct session *session, const uint8_t *public_key);
 void session_run(struct session *session, uint64_t now_ns);
 uint64_t session_next_ns(const struct session *session);
 
+/* We are about to end: what is still to be stored is told now (session_ops.store). */
+void session_flush(struct session *session);
+
 struct session_status {
     enum ipc_join_phase phase;
     const char *text;                                           /* more to it, or "" */

@@ -202,6 +202,12 @@ void session_save_run(struct session *session, uint64_t now_ns)
     free(text);
 }
 
+void session_flush(struct session *session)
+{
+    session->save_ns = 0;
+    session_save_run(session, env_now_ns(&session->env));
+}
+
 uint64_t session_save_next_ns(const struct session *session)
 {
     return session->save_ns;
