@@ -10,7 +10,9 @@
 #include "ipc/link.h"
 #include "sandbox/sandbox.h"
 
-enum { CHILD_PARENT_FD = 3 };
+/* The link to the parent; and, for a child that is given one, a file that its own user may not be able to
+ * open. */
+enum { CHILD_PARENT_FD = 3, CHILD_FILE_FD };
 
 struct child;
 

@@ -22,6 +22,8 @@
 
 #include <event2/event.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_FILES = 256 };
 
@@ -203,7 +205,11 @@ static int setup(struct child *child, void *arg)
     ctld->timer = evtimer_new(base, on_timer, ctld);
     ctld->peers = peers_new(&peers_ops, ctld);
     const bool static_made = static_mode_init(&ctld->static_mode, ctld->peers, &static_ops, ctld);
-    ctld->http = http_service_new(base, ctld->ca_file, &opener_ops, ctld);
+    struct stat status;
+    const int ca_fd = ctld->ca_file && fstat(CHILD_FILE_FD, &status) == 0 ? CHILD_FILE_FD : -1;
+    ctld->http = http_service_new(base, ctld->ca_file, ca_fd, &opener_ops, ctld);
+    if (ca_fd >= 0)
+        close(ca_fd);
     if (!ctld->http)
         return NX_EINVAL; /* logged */
     ctld->network =

@@ -75,9 +75,10 @@ static int child_start(struct parent_child *child)
     if (ipc_socketpair(fds))
         return NX_ESYS;
     const struct identity identity = identity_of(&config->identities, child->role);
-    pid_t pid =
-        program_start(child->path, child->name, &identity, fds[1], log_get_level(), config->sandbox_mode,
-                      child->role == IPC_CTLD && parent->ctld_option[0] ? parent->ctld_option : NULL);
+    bool has_authorities = child->role == IPC_CTLD && parent->ctld_option[0];
+    pid_t pid = program_start(child->path, child->name, &identity, fds[1], log_get_level(),
+                              config->sandbox_mode, has_authorities ? parent->ctld_option : NULL,
+                              has_authorities ? config->network->ca_file : NULL);
     fd_close(&fds[1]);
     if (pid < 0) {
         fd_close(&fds[0]);

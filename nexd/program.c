@@ -63,29 +63,33 @@ static void environment_fill(char *environment[ENVIRONMENT_MAX])
 /* In the new process: a clean slate, or the errno. Returns only on failure. The program is opened before its
  * user changes: he need not be able to reach the folder where it stands. */
 static int child_exec(const char *path, char *const argv[], char *const envp[],
-                      const struct identity *identity, int link_fd, int *report_fd)
+                      const struct identity *identity, const char *file, int link_fd, int *report_fd)
 {
     for (int number = 1; number < SIGNALS; number++)
         signal(number, SIG_DFL);
     int program = open(path, O_PATH | O_CLOEXEC);
     if (program < 0)
         return errno;
+    int given = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
     int wrong = identity_assume(identity);
     if (wrong)
         return wrong;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
         return errno;
     /* All out of the way of the numbers that are about to be filled. */
-    int link_high = fcntl(link_fd, F_DUPFD_CLOEXEC, CHILD_PARENT_FD + 2);
-    int report_high = fcntl(*report_fd, F_DUPFD_CLOEXEC, CHILD_PARENT_FD + 2);
-    program = fcntl(program, F_DUPFD_CLOEXEC, CHILD_PARENT_FD + 2);
+    int link_high = fcntl(link_fd, F_DUPFD_CLOEXEC, CHILD_FILE_FD + 1);
+    int report_high = fcntl(*report_fd, F_DUPFD_CLOEXEC, CHILD_FILE_FD + 1);
+    program = fcntl(program, F_DUPFD_CLOEXEC, CHILD_FILE_FD + 1);
+    given = given < 0 ? -1 : fcntl(given, F_DUPFD_CLOEXEC, CHILD_FILE_FD + 1);
     if (link_high < 0 || report_high < 0 || program < 0)
         return errno;
     *report_fd = report_high;
     int null_fd = open("/dev/null", O_RDONLY);
     if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(link_high, CHILD_PARENT_FD) < 0)
         return errno;
-    if (close_range(CHILD_PARENT_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC))
+    if (given >= 0 && dup2(given, CHILD_FILE_FD) < 0)
+        return errno;
+    if (close_range(given >= 0 ? CHILD_FILE_FD + 1 : CHILD_FILE_FD, ~0u, CLOSE_RANGE_CLOEXEC))
         return errno;
     sigset_t none;
     sigemptyset(&none);
@@ -106,7 +110,7 @@ static int exec_outcome(int report_fd)
 }
 
 static pid_t fork_and_exec(const char *path, char *const argv[], char *const envp[],
-                           const struct identity *identity, int link_fd)
+                           const struct identity *identity, const char *file, int link_fd)
 {
     int report[2];
     if (pipe2(report, O_CLOEXEC))
@@ -116,7 +120,7 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
     sigprocmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid == 0) {
-        int cause = child_exec(path, argv, envp, identity, link_fd, &report[1]);
+        int cause = child_exec(path, argv, envp, identity, file, link_fd, &report[1]);
         ssize_t ignored = write(report[1], &cause, sizeof cause);
         (void)ignored;
         _exit(127);
@@ -135,7 +139,7 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
 }
 
 pid_t program_start(const char *path, const char *name, const struct identity *identity, int link_fd,
-                    enum log_level level, enum sandbox_mode mode, const char *extra)
+                    enum log_level level, enum sandbox_mode mode, const char *extra, const char *file)
 {
     char title[OPTION_MAX], level_option[OPTION_MAX], format_option[OPTION_MAX], sandbox_option[OPTION_MAX];
     snprintf(title, sizeof title, "nexd-%s", name);
@@ -147,5 +151,5 @@ pid_t program_start(const char *path, const char *name, const struct identity *i
     char *argv[] = {title, level_option, format_option, sandbox_option, (char *)(uintptr_t)extra, NULL};
     char *envp[ENVIRONMENT_MAX];
     environment_fill(envp);
-    return fork_and_exec(path, argv, envp, identity, link_fd);
+    return fork_and_exec(path, argv, envp, identity, file, link_fd);
 }

@@ -21,14 +21,14 @@ struct http_service {
     struct http_client *client;
 };
 
-struct http_service *http_service_new(struct event_base *base, const char *ca_file,
+struct http_service *http_service_new(struct event_base *base, const char *ca_file, int ca_fd,
                                       const struct proxyd_opener_ops *ops, void *arg)
 {
     char error[TRUST_TEXT_MAX] = "out of memory";
     struct http_service *const service = calloc(1, sizeof(*service));
     if (!service || http_library_init() != NX_OK)
         goto fail;
-    service->trust = trust_new(ca_file, error);
+    service->trust = trust_new(ca_file, ca_fd, error);
     service->opener = proxyd_opener_new(ops, arg);
     if (!service->trust || !service->opener)
         goto fail;

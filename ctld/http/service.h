@@ -7,8 +7,8 @@
 struct http_service;
 
 /* Before the sandbox closes: reads files and initialises libraries. `ca_file`: --ca-file, NULL = the system's
- * authorities. NULL with a logged reason. */
-struct http_service *http_service_new(struct event_base *base, const char *ca_file,
+ * authorities; `ca_fd`: that file if it is open already, else -1. NULL with a logged reason. */
+struct http_service *http_service_new(struct event_base *base, const char *ca_file, int ca_fd,
                                       const struct proxyd_opener_ops *ops, void *arg);
 /* NULL is harmless. */
 void http_service_free(struct http_service *service);

@@ -38,9 +38,8 @@ struct trust {
  */
 
 /* NX_OK; NX_ESYS; NX_ERANGE: larger than TRUST_FILE_MAX; NX_ENOMEM. */
-static int file_read(const char *path, char **out, size_t *length)
+static int fd_read(int fd, char **out, size_t *length)
 {
-    FD_AUTO int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (fd < 0 || fstat(fd, &status))
         return NX_ESYS;
@@ -65,6 +64,12 @@ static int file_read(const char *path, char **out, size_t *length)
     *out = data;
     *length = filled;
     return NX_OK;
+}
+
+static int file_read(const char *path, char **out, size_t *length)
+{
+    FD_AUTO int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd_read(fd, out, length);
 }
 
 /* Where distributions keep the authorities that they believe, as one file. */
@@ -100,9 +105,10 @@ static int pem_take(struct trust *trust)
     return NX_OK;
 }
 
-static int ca_file_take(struct trust *trust, const char *path, char *error)
+static int ca_file_take(struct trust *trust, const char *path, int fd, char *error)
 {
-    int err = file_read(path, &trust->pem, &trust->pem_bytes);
+    int err = fd >= 0 ? fd_read(fd, &trust->pem, &trust->pem_bytes)
+                      : file_read(path, &trust->pem, &trust->pem_bytes);
     if (err == NX_OK)
         err = pem_take(trust);
     if (err == NX_OK && trust->count == 0) {
@@ -115,7 +121,7 @@ static int ca_file_take(struct trust *trust, const char *path, char *error)
     return err;
 }
 
-struct trust *trust_new(const char *ca_file, char *error)
+struct trust *trust_new(const char *ca_file, int ca_fd, char *error)
 {
     struct trust *const trust = calloc(1, sizeof(*trust));
     snprintf(error, TRUST_TEXT_MAX, "out of memory");
@@ -125,7 +131,7 @@ struct trust *trust_new(const char *ca_file, char *error)
     trust->store = X509_STORE_new();
     /* A certificate that was given is believed even if it is not a root: a server's own, for example. */
     if (!trust->store || !X509_STORE_set_flags(trust->store, X509_V_FLAG_PARTIAL_CHAIN) ||
-        (ca_file && ca_file_take(trust, ca_file, error) != NX_OK)) {
+        (ca_file && ca_file_take(trust, ca_file, ca_fd, error) != NX_OK)) {
         trust_free(trust);
         return NULL;
     }

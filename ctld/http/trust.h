@@ -12,11 +12,12 @@ enum { TRUST_FILE_MAX = 4 << 20, TRUST_TEXT_MAX = 512 };
 struct ssl_ctx_st;
 struct trust;
 
-/* Reads the authorities: PEM certificates in `ca_file`, or, if that is NULL, the system's. A `ca_file` is
- * taken apart here; the system's, which hold more than a hundred, when the first connection needs them. NULL,
- * and `error` (TRUST_TEXT_MAX bytes) says why: `ca_file` is unreadable or holds no certificate; out of
- * memory. A system without any is no failure: then no server is believed, and trust_explain() says so. */
-struct trust *trust_new(const char *ca_file, char *error);
+/* Reads the authorities: PEM certificates in `ca_file`, from the open file `ca_fd` where that is not -1 (it
+ * stays the caller's), or, if `ca_file` is NULL, the system's. A `ca_file` is taken apart here; the system's,
+ * which hold more than a hundred, when the first connection needs them. NULL, and `error` (TRUST_TEXT_MAX
+ * bytes) says why: `ca_file` is unreadable or holds no certificate; out of memory. A system without any is no
+ * failure: then no server is believed, and trust_explain() says so. */
+struct trust *trust_new(const char *ca_file, int ca_fd, char *error);
 void trust_free(struct trust *trust);
 
 /* Makes connections of `context` believe those authorities, and nobody else. NX_OK or NX_ENOMEM. The trust

@@ -96,7 +96,7 @@ void rig_client_renew(const char *ca_file)
     char error[TRUST_TEXT_MAX];
     http_client_free(rig.client);
     trust_free(rig.trust);
-    rig.trust = trust_new(ca_file ? ca_file : rig.ca_path, error);
+    rig.trust = trust_new(ca_file ? ca_file : rig.ca_path, -1, error);
     ck_assert_msg(rig.trust != NULL, "%s", error);
     rig.client = http_client_new(&(struct http_client_config){
         .base = rig.base, .opener = &rig.opener, .trust = rig.trust, .user_agent = "nexd/test"});

@@ -144,7 +144,7 @@ static void client_process(int fd)
     /* Best effort: layers that this kernel lacks are no matter here; the filters are always there. */
     (void)sandbox_start(&spec, SANDBOX_BEST_EFFORT);
     base = event_base_new();
-    service = http_service_new(base, rig.ca_path, &opener_ops, NULL);
+    service = http_service_new(base, rig.ca_path, -1, &opener_ops, NULL);
     client_link = ipc_link_new(base, fd, IPC_CTLD, IPC_PROXYD, 1, 64, &link_ops, NULL);
     if (!base || !service || !client_link)
         _exit(1);

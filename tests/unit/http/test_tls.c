@@ -187,13 +187,13 @@ END_TEST
 START_TEST(files_of_authorities)
 {
     char error[TRUST_TEXT_MAX];
-    ck_assert_ptr_null(trust_new("/nonexistent/ca.pem", error));
+    ck_assert_ptr_null(trust_new("/nonexistent/ca.pem", -1, error));
     ck_assert_msg(strstr(error, "/nonexistent/ca.pem") && strstr(error, "No such file"), "%s", error);
-    ck_assert_ptr_null(trust_new("/etc/passwd", error));
+    ck_assert_ptr_null(trust_new("/etc/passwd", -1, error));
     ck_assert_msg(strstr(error, "/etc/passwd holds no certificate"), "%s", error);
-    ck_assert_ptr_null(trust_new("/", error));
+    ck_assert_ptr_null(trust_new("/", -1, error));
     ck_assert_msg(error[0], "no reason");
-    ck_assert_ptr_null(trust_new("/dev/null", error));
+    ck_assert_ptr_null(trust_new("/dev/null", -1, error));
     rig_client_renew("/etc/ssl/certs/ca-certificates.crt");
     server_renew(&rig_certificate_good);
     refused("https://api.test/", (const char *[]){"\"Rig authority\"", "--ca-file", NULL});
@@ -209,7 +209,7 @@ START_TEST(without_authorities_nobody_is_believed)
     http_client_free(rig.client);
     trust_free(rig.trust);
     rig.client = NULL;
-    rig.trust = trust_new(NULL, error);
+    rig.trust = trust_new(NULL, -1, error);
     ck_assert_ptr_nonnull(rig.trust);
     rig.client = http_client_new(
         &(struct http_client_config){.base = rig.base, .opener = &rig.opener, .trust = rig.trust});
