@@ -151,3 +151,21 @@ def test_go_nexctl_makes_a_key_with_which_ours_joins(scene, mesh, go_nexctl):
     made = json.loads(run.stdout)
     member = mesh.member(key=made["bearer_token"]).start()
     assert member.v4.startswith("100.64.0.")
+
+
+def test_a_state_folder_is_taken_over_and_handed_back(scene, mesh, go_nexd, go_nexctl):
+    """One device, whichever program runs it: key pair, addresses and the rules that were added at run time."""
+    theirs = GoMember(mesh, go_nexd, go_nexctl).start()
+    assert theirs.ctl("proxy", "add", "--ingress", "tcp:9000:127.0.0.1:80").returncode == 0
+    theirs.stop()
+    ours = mesh.member(flags=["--state-dir", theirs.folder / "state"], host=theirs.host).start()
+    assert (ours.v4, ours.v6) == (theirs.v4, theirs.v6)
+    assert "tcp:9000:127.0.0.1:80" in ours.ctl("proxy", "list").stdout
+    ours.run_time_rule("egress", "tcp:8000:100.64.0.99:443")
+    ours.stop()
+    before = theirs.v4
+    theirs.start()
+    assert theirs.v4 == before
+    listed = theirs.ctl("proxy", "list").stdout
+    assert "tcp:9000:127.0.0.1:80" in listed and "tcp:8000:100.64.0.99:443" in listed
+    assert len(mesh.plane.devices()) == 1

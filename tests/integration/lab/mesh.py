@@ -110,8 +110,8 @@ class Member(Node):
         return self
 
     def command(self):
-        return [nodes.program("nexd", self.folder.parent), "--unix-socket", self.folder / "nexd.sock", "--state-dir",
-                self.folder / "state", "--service-url", self.plane.service_url, "--ca-file", self.plane.public_ca,
+        state = [] if "--state-dir" in self.flags else ["--state-dir", self.folder / "state"]
+        return [nodes.program("nexd", self.folder.parent), "--unix-socket", self.folder / "nexd.sock", *state, "--service-url", self.plane.service_url, "--ca-file", self.plane.public_ca,
                 *self.plane.stun_flags, *self.credentials, *self.flags, "proxy", *self.rules]
 
     def ctl(self, *words):
@@ -143,9 +143,9 @@ class Mesh:
         self.plane.user()
         self.key = self.plane.reg_key()
 
-    def member(self, rules=(), flags=(), key=None, **options):
+    def member(self, rules=(), flags=(), key=None, host=None, **options):
         number = len(self.scene.ends) + 1
-        member = Member(self.scene.host("m"), number, os.path.join(self.scene.folder, f"node{number}"), self.plane, rules=rules,
+        member = Member(host or self.scene.host("m"), number, os.path.join(self.scene.folder, f"node{number}"), self.plane, rules=rules,
                         flags=flags, **options)
         self.scene.ends.append(member)
         return member.key_file(key or self.key)
