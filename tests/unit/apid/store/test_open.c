@@ -344,5 +344,5 @@ static void add(TCase *cases)
 
 int main(void)
 {
-    return world_run("apid_store_open", add);
+    return world_run("apid_store_open", add, world_make);
 }

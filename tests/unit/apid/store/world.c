@@ -97,12 +97,12 @@ struct store_vpc world_vpc(const char *organization_id, const char *ipv4_cidr, c
     return vpc;
 }
 
-int world_run(const char *name, void (*add)(TCase *cases))
+int world_run(const char *name, void (*add)(TCase *cases), void (*setup)(void))
 {
     Suite *const suite = suite_create(name);
     TCase *const cases = tcase_create(name);
     tcase_set_timeout(cases, 60);
-    tcase_add_checked_fixture(cases, world_make, world_remove);
+    tcase_add_checked_fixture(cases, setup, world_remove);
     add(cases);
     suite_add_tcase(suite, cases);
     SRunner *const runner = srunner_create(suite);

@@ -30,7 +30,7 @@ struct store_device world_request(const char *owner_id, const char *vpc_id);
 struct store_device world_device(const char *owner_id, const char *vpc_id);
 struct store_vpc world_vpc(const char *organization_id, const char *ipv4_cidr, const char *ipv6_cidr);
 
-/* Runs the suite of one test case; for main(). */
-int world_run(const char *name, void (*add)(TCase *cases));
+/* Runs the suite of one test case; for main(). `setup`: world_make(), or what calls it. */
+int world_run(const char *name, void (*add)(TCase *cases), void (*setup)(void));
 
 #endif
