@@ -85,7 +85,9 @@
     M(QUEUE_TO_CTLD, PROXYD, GAUGE, "nexd_queue_messages", "queue=\"proxyd_to_ctld\"", "")                   \
     M(LISTENERS, PROXYD, GAUGE, "nexd_egress_listeners", "", "Egress TCP ports that are listened on.")       \
     M(CLIENTS_RESOLVING, PROXYD, GAUGE, "nexd_egress_clients_resolving", "",                                 \
-      "Accepted clients whose destination's name is being looked up.")
+      "Accepted clients whose destination's name is being looked up.")                                       \
+    M(OUTLET_REFUSED, PROXYD, COUNTER, "nexd_outlet_refused_total", "",                                      \
+      "Connections that ctld asked for and that lead where neither operator nor login server are.")
 
 #define METRIC_DECLARE(id, owner, kind, name, label, help) METRIC_##id,
 enum metric { METRIC_NONE = 0, METRICS(METRIC_DECLARE) METRIC_END };

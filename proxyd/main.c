@@ -257,6 +257,7 @@ static void on_metrics_query(struct proxyd *proxyd, uint32_t request)
         {METRIC_QUEUE_TO_CTLD, proxyd->ctld.count},
         {METRIC_LISTENERS, listeners_count(proxyd->listeners)},
         {METRIC_CLIENTS_RESOLVING, listeners_waiting(proxyd->listeners)},
+        {METRIC_OUTLET_REFUSED, outlets_refused(proxyd->outlets)},
     };
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
         outbox_send(&proxyd->ctld, IPC_MSG_METRIC, request, &numbers[i], sizeof(numbers[i]), -1);

@@ -49,6 +49,7 @@ struct outlets {
     struct place places[OUTLETS_MAX];
     struct place issuer; /* host "" = none yet */
     bool service_is_here;
+    uint64_t refused;
     LIST_HEAD(, opening) openings;
 };
 
@@ -225,6 +226,7 @@ static void issuer_judge(struct opening *opening, const struct resolver_answer *
     failure_set(&failure, IPC_NOT_PERMITTED, "login server %s: its address is this host or its link",
                 opening->place.host);
     log_warn("%s", failure.text);
+    opening->outlets->refused++;
     opening_fail(opening, &failure);
 }
 
@@ -332,9 +334,15 @@ static void open_refuse(struct outlets *outlets, uint32_t request, const struct 
     struct failure failure;
     failure_set(&failure, IPC_NOT_PERMITTED, "%s port %u is not a place that ctld may be connected to",
                 message->host, message->port);
+    outlets->refused++;
     if (log_ratelimit_ok(&limit))
         log_warn("%s", failure.text);
     outbox_send_result(outlets->answers, request, &failure);
+}
+
+uint64_t outlets_refused(const struct outlets *outlets)
+{
+    return outlets->refused;
 }
 
 void outlet_open(struct outlets *outlets, uint32_t request, const struct ipc_open *message)

@@ -31,6 +31,9 @@ void outlet_cancel(struct outlets *outlets, uint32_t request);
 /* ctld is gone: what it asked for is aborted. The issuer stays. */
 void outlets_cancel_all(struct outlets *outlets);
 
+/* Requests that nobody had named a place for, or that led to this host or its link. */
+uint64_t outlets_refused(const struct outlets *outlets);
+
 /* Is this an address of the host itself or its link (loopback, link-local, unspecified, multicast), where a
  * name from outside must not lead? The metadata services of clouds are there too. Pure. */
 bool outlet_address_is_inside(const struct netaddr *address);

@@ -2,6 +2,7 @@
  * server, and to nothing else, whatever names resolve to. */
 #include "common/err.h"
 #include "dns_server.h"
+#include "ipc/metrics.h"
 #include "proxyd/outlet.h"
 #include "rig.h"
 #include "unit.h"
@@ -178,6 +179,33 @@ START_TEST(a_server_that_vanishes_is_noticed)
 }
 END_TEST
 
+/* The present value of proxyd's counter of refusals. */
+static uint64_t refusals(void)
+{
+    const struct ipc_metrics_query body = {.version = 1};
+    const uint32_t request = rig_send(&rig, IPC_CTLD, IPC_MSG_METRICS_QUERY, &body);
+    for (;;) {
+        const struct ipc_message *const message = rig_answer(&rig, IPC_CTLD, request);
+        ck_assert_int_eq(message->header.type, IPC_MSG_METRIC);
+        if (message->body.metric.metric == METRIC_OUTLET_REFUSED)
+            return message->body.metric.value;
+    }
+}
+
+START_TEST(refusals_are_counted)
+{
+    dns_server_add(rig.dns, "auth.example", "127.0.0.1", 60);
+    dns_server_add(rig.dns, "api.example", "192.0.2.9", 60);
+    ck_assert_uint_eq(refusals(), 0);
+    rig_result(&rig, IPC_CTLD, ask("nobody.example", 443), IPC_NOT_PERMITTED);
+    ck_assert_uint_eq(refusals(), 1);
+    outlet(IPC_OUTLET_SERVICE, "api.example", 443);
+    rig_result(&rig, IPC_CTLD, issuer("auth.example", 443), IPC_OK);
+    rig_result(&rig, IPC_CTLD, ask("auth.example", 443), IPC_NOT_PERMITTED);
+    ck_assert_uint_eq(refusals(), 2);
+}
+END_TEST
+
 START_TEST(what_is_given_up_is_not_answered)
 {
     dns_server_manner(rig.dns, "silent.example", 0, DNS_MANNER_SILENT);
@@ -236,6 +264,7 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, a_control_plane_on_this_host_has_its_login_server_here);
     tcase_add_test(tcase, a_control_plane_that_is_here_by_its_address_is_found_out);
     tcase_add_test(tcase, a_server_that_vanishes_is_noticed);
+    tcase_add_test(tcase, refusals_are_counted);
     tcase_add_test(tcase, what_is_given_up_is_not_answered);
     tcase_add_test(tcase, there_is_a_limit_at_once);
     tcase_add_test(tcase, inside_and_outside);
