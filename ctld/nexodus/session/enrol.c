@@ -94,9 +94,15 @@ struct request_endpoints session_endpoints(const struct session_published *publi
 static void device_take(struct enrol *enrol, const struct call_answer *answer)
 {
     struct api_device device;
-    char error[JSON_ERROR_MAX];
+    char error[JSON_ERROR_MAX], key[KEY_TEXT_MAX];
     if (api_device_decode(answer->root, API_DEVICE_OWN, &device, error) != NX_OK) {
         unusable(enrol, "what the control plane says of our device", error);
+        return;
+    }
+    key_format(enrol->task.public_key, key);
+    if (strcmp(device.public_key, key) != 0 ||
+        (enrol->step == ENROL_UPDATE && strcmp(device.id, enrol->device_id) != 0)) {
+        unusable(enrol, "what the control plane says of our device", "it is about another one");
         return;
     }
     if (device.sealed_token[0] != '\0') {

@@ -153,6 +153,7 @@ static void list_taken(struct follow *follow)
     const uint64_t jitter_ms = env_random(follow->env) % FOLLOW_RESYNC_JITTER_MS;
     follow->full = false;
     follow->resync_ns = env_now_ns(follow->env) + (FOLLOW_RESYNC_MS + jitter_ms) * NS_PER_MS;
+    follow->own_missing = 0;
     follow->ops->list(follow->arg);
 }
 
@@ -187,6 +188,7 @@ static void event_take(struct follow *follow, const struct event *event)
         end_soon(follow, "the device was deleted at the control plane");
         break;
     case SYNC_REFUSED:
+        follow->own_gone = ++follow->own_missing >= FOLLOW_PATIENCE;
         end_soon(follow, "the control plane's list of devices is without our own: it changes nothing");
         break;
     }
@@ -264,6 +266,7 @@ void follow_start(struct follow *follow, const char *bearer, enum outcome_creden
     follow_stop(follow);
     follow->bearer = bearer;
     follow->credential = credential;
+    follow->own_missing = 0;
     follow->full = true;
     retry_succeeded(&follow->retry);
     stream_open(follow);

@@ -14,7 +14,8 @@ enum {
     FOLLOW_RESYNC_JITTER_MS = 120000, /* … and up to so much later */
     FOLLOW_BACK_MS = 30000,           /* a contradiction leads to a whole list no more often than this */
     FOLLOW_HOPELESS_MS = 60000,
-    FOLLOW_PATIENCE = 3, /* failures in a row after which operators are told */
+    FOLLOW_PATIENCE = 3, /* failures in a row after which operators are told, and lists without our own device
+                            in a row after which it counts as gone */
 };
 
 struct follow_ops {
@@ -44,10 +45,11 @@ struct follow {
     enum outcome_credential credential;
     enum follow_state state;
     struct retry retry;
-    bool full;     /* the next stream begins with a whole list */
-    bool troubled; /* operators were told */
-    bool ended;    /* the stream is of no use; closed with the next turn */
-    bool own_gone; /* … because our device was deleted */
+    bool full;            /* the next stream begins with a whole list */
+    bool troubled;        /* operators were told */
+    bool ended;           /* the stream is of no use; closed with the next turn */
+    bool own_gone;        /* … because our device was deleted */
+    unsigned own_missing; /* lists without it in a row */
     char ended_text[CALL_TEXT_MAX];
     uint64_t sent_ms, opened_ns, next_ns, resync_ns, back_ns;
 };
