@@ -132,7 +132,7 @@ static void on_token(void *arg, const struct call_answer *answer)
         return;
     }
     oidc_failure_decode(answer->root, &failure);
-    if (answer->status == 0 || answer->status >= 500 || answer->status == 429 || answer->status == 408) {
+    if (answer->status < 400 || answer->status >= 500 || answer->status == 429 || answer->status == 408) {
         login_finish_by_answer(login, answer, OUTCOME_DISCOVERY);
     } else if (other_client_auth(login, answer, &failure)) {
         login_token_send(login);
