@@ -93,7 +93,10 @@ def test_given_two_nodes_when_both_directions_run_over_a_bad_path_then_the_hashe
 @pytest.mark.slow
 def test_given_a_minute_without_a_path_when_it_is_back_then_the_flow_resumes_within_two_seconds(scene):
     a, b, _ = world(scene, ["--delay-ms", "20", "--rate-mbit", "20", "--queue-ms", "50", "--dark-from", "5", "--dark-for", "60"])
-    transfer = traffic.Transfer(*flow(scene, a, b, True), 40 * MIB)
+    ends = flow(scene, a, b, True)
+    for end in ends:
+        end.settimeout(120)
+    transfer = traffic.Transfer(*ends, 40 * MIB)
     waiting.until(lambda: transfer.received.bytes > MIB, 5, "the transfer is under way")
     stalled, last, longest = time.monotonic(), 0, 0
     while transfer.received.bytes < transfer.size and time.monotonic() - stalled < 90:
