@@ -77,21 +77,29 @@ int input_rule(const char *text, struct store_rule *out, char error[INPUT_ERROR_
     return NX_OK;
 }
 
+/* Adds a text whole, or not at all. */
+__attribute__((format(printf, 4, 5))) static size_t append(char *out, size_t size, size_t used,
+                                                           const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(out + used, size - used, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < size - used)
+        return used + (size_t)n;
+    out[used] = '\0';
+    return used;
+}
+
 const char *input_rule_text(const struct store_rule *rule, char *out, size_t size)
 {
-    size_t used = 0;
-    int n = snprintf(out, size, "%s", rule->ip_protocol);
-    used = n > 0 && (size_t)n < size ? (size_t)n : used;
+    size_t used = append(out, size, 0, "%s", rule->ip_protocol);
     if (rule->from_port)
-        n = snprintf(out + used, size - used, rule->from_port == rule->to_port ? ":%u" : ":%u-%u",
-                     rule->from_port, rule->to_port);
-    else
-        n = 0;
-    used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
-    for (unsigned i = 0; i < rule->range_count; i++) {
-        n = snprintf(out + used, size - used, ",%s", rule->ranges[i]);
-        used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
-    }
+        used = append(out, size, used, ":%u", rule->from_port);
+    if (rule->to_port != rule->from_port)
+        used = append(out, size, used, "-%u", rule->to_port);
+    for (unsigned i = 0; i < rule->range_count; i++)
+        used = append(out, size, used, ",%s", rule->ranges[i]);
     return out;
 }
 
