@@ -1,0 +1,131 @@
+"""A Nexodus network end to end: members that join apid with a registration key, and what goes between them."""
+import itertools
+import json
+import time
+
+import pytest
+
+from lab import node as nodes, traffic, waiting
+from lab.mesh import Mesh
+from lab.traffic import LOOPBACK
+
+FAMILIES = list(itertools.product((4, 6), (4, 6)))
+
+
+@pytest.fixture
+def mesh(scene):
+    return Mesh(scene)
+
+
+def tcp_answers(client, port, address=LOOPBACK[4]):
+    try:
+        with traffic.tcp_connect(client.host, address, port, seconds=5) as connection:
+            connection.settimeout(5)
+            return traffic.exchange(connection) == b"ping"
+    except (OSError, EOFError):
+        return False
+
+
+def soon(condition, what, seconds=30):
+    return waiting.until(condition, seconds * nodes.slowness(), what, every=0.02)
+
+
+def bracketed(address):
+    return f"[{address}]" if ":" in address else address
+
+
+def address_of(member, family):
+    return member.v4 if family == 4 else member.v6
+
+
+@pytest.mark.parametrize("through, destination", FAMILIES)
+def test_given_two_members_when_tcp_and_udp_are_sent_by_rules_then_both_arrive_in_both_families(scene, mesh, through, destination):
+    target = bracketed(LOOPBACK[destination])
+    b = mesh.member(rules=["--ingress", f"tcp:9000:{target}:80", "--ingress", f"udp:9001:{target}:53"]).start()
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[destination], 80))
+    scene.keep(traffic.UdpService(b.host, LOOPBACK[destination], 53))
+    far = bracketed(address_of(b, through))
+    a = mesh.member(rules=["--egress", f"tcp:8000:{far}:9000", "--egress", f"udp:8001:{far}:9001"]).start()
+    soon(lambda: tcp_answers(a, 8000), "TCP from a to b")
+    with traffic.udp_client(a.host, LOOPBACK[4], 8001) as sock:
+        assert traffic.udp_ask(sock, b"one") == b"one"
+        assert traffic.udp_ask(sock, traffic.BLOCK[:8000]) == traffic.BLOCK[:8000]
+
+
+def test_given_a_service_in_the_mesh_when_a_member_starts_then_the_first_traffic_takes_less_than_two_seconds(scene, mesh):
+    b = mesh.member(rules=["--ingress", "tcp:9000:127.0.0.1:80"]).start()
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    a = mesh.member(rules=["--egress", f"tcp:8000:{b.v4}:9000"])
+    begun = time.monotonic()
+    a.launch()
+    waiting.until(lambda: tcp_answers(a, 8000), 20 * nodes.slowness(), "traffic", every=0.01)
+    took = time.monotonic() - begun
+    assert took < 2 * nodes.slowness(), f"{took:.2f} s"
+
+
+def test_given_a_member_that_is_restarted_when_it_is_back_then_it_is_the_same_device_at_the_same_addresses(mesh):
+    member = mesh.member().start()
+    before, devices = (member.v4, member.v6), mesh.plane.devices()
+    member.stop()
+    member.start()
+    assert (member.v4, member.v6) == before
+    assert [device["id"] for device in mesh.plane.devices()] == [device["id"] for device in devices]
+
+
+def test_given_a_rule_with_a_members_host_name_when_used_then_it_leads_to_that_member(scene, mesh):
+    b = mesh.member(rules=["--ingress", "tcp:9000:127.0.0.1:80"]).start()
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    name = mesh.plane.devices()[0]["hostname"]
+    a = mesh.member(rules=["--egress", f"tcp:8000:{name}:9000"]).start()
+    # Every member of the lab has the host's name: whose it is, the first one's.
+    assert len({device["hostname"] for device in mesh.plane.devices()}) == 1
+    soon(lambda: tcp_answers(a, 8000), "TCP to the member by its name")
+
+
+def test_given_two_members_when_operators_ask_then_status_peers_and_pings_tell_of_the_network(mesh):
+    b = mesh.member().start()
+    a = mesh.member().start()
+    status = soon(lambda: (run := a.ctl("status")).returncode == 0 and "Running" in run.stdout and run.stdout, "status")
+    assert status.startswith("Status: Running\n")
+    pings = soon(lambda: (text := a.ctl("peers", "ping").stdout) and "Reachable" in text and "Unreachable" not in text and text,
+                 "a reachable peer")
+    assert b.v4 in pings and mesh.plane.devices()[0]["hostname"] in pings
+    assert any(method in pings for method in ("direct-local", "reflexive", "local-unproven")), pings
+    assert b.v4 + "/32" in a.ctl("peers", "list", "--full").stdout
+
+
+def test_given_a_member_that_leaves_when_its_device_is_deleted_then_the_others_forget_it(mesh):
+    b = mesh.member().start()
+    a = mesh.member().start()
+    soon(lambda: b.v4 + "/32" in a.ctl("peers", "list", "--full").stdout, "the peer")
+    b.stop()
+    mine = [device["id"] for device in mesh.plane.devices() if b.v4 in json.dumps(device)]
+    mesh.plane.admin("device", "delete", mine[0])
+    soon(lambda: b.v4 + "/32" not in a.ctl("peers", "list", "--full").stdout, "the peer is gone")
+
+
+def test_given_a_single_use_key_when_a_second_member_uses_it_then_it_says_what_to_do_and_ends(mesh):
+    key = mesh.plane.reg_key("--single-use")
+    mesh.member(key=key).start()
+    second = mesh.member(key=key)
+    second.launch()
+    assert second.process.wait(20 * nodes.slowness()) == 1
+    assert "create a new key" in second.process.text()
+    second.process = None
+    second.notify.close()
+
+
+@pytest.mark.parametrize("role", ["ctld", "proxyd", "tunneld"])
+def test_given_a_flow_when_a_process_of_a_member_dies_then_traffic_is_back_and_only_tunneld_costs_the_flow(scene, mesh, role):
+    b = mesh.member(rules=["--ingress", "tcp:9000:127.0.0.1:80"]).start()
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    a = mesh.member(rules=["--egress", f"tcp:8000:{b.v4}:9000"]).start()
+    soon(lambda: tcp_answers(a, 8000), "TCP from a to b")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+        a.kill_child(role)
+        if role != "tunneld":
+            assert traffic.exchange(connection) == b"ping"
+    soon(lambda: tcp_answers(a, 8000), f"traffic after the death of {role}")
+    assert a.tunnel_address(4) == a.v4
+    assert len(mesh.plane.devices()) == 2
