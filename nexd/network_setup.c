@@ -2,6 +2,8 @@
 #include "nexd/network_setup.h"
 
 #include "common/err.h"
+#include "common/log.h"
+#include "nexd/local_address.h"
 #include "nexd/password_prompt.h"
 #include "nexd/secret_file.h"
 
@@ -160,6 +162,10 @@ int network_setup_make(const struct options *options, bool ask, struct network_s
     network_fill(given, &out->service, &out->config.network);
     stun_fill(given, &out->config);
     outlets_fill(given, &out->service, &out->config);
+    if (given->local_endpoint_ip.family == NETADDR_NONE &&
+        local_address_find(&out->config.network.local_endpoint))
+        log_debug(
+            "there is no default route: peers of the same network are not told an address of this host's");
     out->config.listen_port = options->listen_port > 0 ? (uint16_t)options->listen_port : 0;
     memcpy(out->proxy, given->https_proxy, sizeof out->proxy);
     memcpy(out->ca_file, given->ca_file, sizeof out->ca_file);

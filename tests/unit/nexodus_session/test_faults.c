@@ -1,5 +1,6 @@
 /* What a control plane can do to a session by being away, slow, wrong or gone back in time; in each case what
  * is known stays in force, requests are few, and the session is back by itself. */
+#include "tests/unit/common/unit.h"
 #include "tests/unit/nexodus_session/world.h"
 
 #include <stdio.h>
@@ -429,12 +430,9 @@ START_TEST(status_says_how_it_is)
 }
 END_TEST
 
-int main(void)
+static void fill(TCase *tcase)
 {
-    Suite *suite = suite_create("faults");
-    TCase *tcase = tcase_create("faults");
     tcase_add_checked_fixture(tcase, world_begin, world_end);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_join_is_kept_for_the_next_start);
     tcase_add_test(tcase, a_change_without_meaning_is_not_stored);
     tcase_add_test(tcase, changes_are_stored_seldom);
@@ -460,10 +458,9 @@ int main(void)
     tcase_add_loop_test(tcase, registration_waits_for_stun_a_moment_only, 0, 2);
     tcase_add_test(tcase, our_security_group_is_told_when_it_changes);
     tcase_add_test(tcase, status_says_how_it_is);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    return unit_run("session_faults", fill);
 }

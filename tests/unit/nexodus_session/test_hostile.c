@@ -1,5 +1,6 @@
 /* A control plane, or somebody in its place, that means harm: no answer costs more than itself, what cannot
  * be true changes nothing, and once the answers are good again all is well. */
+#include "tests/unit/common/unit.h"
 #include "tests/unit/nexodus_session/world.h"
 
 #include <stdio.h>
@@ -283,12 +284,9 @@ START_TEST(a_network_of_any_size_has_bounded_memory)
 }
 END_TEST
 
-int main(void)
+static void fill(TCase *tcase)
 {
-    Suite *suite = suite_create("hostile");
-    TCase *tcase = tcase_create("hostile");
     tcase_add_checked_fixture(tcase, world_begin, world_end);
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, bad_answers_at_the_first_start, 0, BAD_BODIES * 3);
     tcase_add_loop_test(tcase, bad_answers_at_a_restart_leave_what_is_known_in_force, 0, BAD_BODIES * 3);
     tcase_add_loop_test(tcase, bad_events_change_nothing_else, 0, EVENTS);
@@ -298,10 +296,9 @@ int main(void)
     tcase_add_loop_test(tcase, stored_documents_that_are_damaged_are_ignored, 0, 7);
     tcase_add_test(tcase, a_stored_network_is_checked_like_a_told_one);
     tcase_add_test(tcase, a_network_of_any_size_has_bounded_memory);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    return unit_run("session_hostile", fill);
 }

@@ -1,5 +1,6 @@
 /* Users: logins against a login server of the test's own, which signs what it says. What upstream's
  * recordings show of logins is in test_replay.c. */
+#include "tests/unit/common/unit.h"
 #include "tests/unit/nexodus/token_maker.h"
 #include "tests/unit/nexodus_session/world.h"
 
@@ -343,12 +344,9 @@ START_TEST(a_token_that_the_api_refuses_is_renewed)
 }
 END_TEST
 
-int main(void)
+static void fill(TCase *tcase)
 {
-    Suite *suite = suite_create("login");
-    TCase *tcase = tcase_create("login");
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_password);
     tcase_add_test(tcase, a_wrong_password_ends_at_once);
     tcase_add_test(tcase, the_client_may_have_to_name_itself_in_the_form);
@@ -365,10 +363,9 @@ int main(void)
     tcase_add_test(tcase, without_a_device_token_the_users_is_renewed_in_time);
     tcase_add_test(tcase, a_renewal_that_fails_is_tried_again);
     tcase_add_test(tcase, a_token_that_the_api_refuses_is_renewed);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    return unit_run("session_login", fill);
 }

@@ -2,6 +2,7 @@
  * the recorded one in method, host, path, authorization, kind of body and JSON meaning; the answers are the
  * recorded ones, at the recorded distances. */
 #include "ctld/nexodus/timestamp.h"
+#include "tests/unit/common/unit.h"
 #include "tests/unit/nexodus/document.h"
 #include "tests/unit/nexodus_session/sim.h"
 
@@ -208,18 +209,15 @@ START_TEST(hopeless_keys_end_with_what_to_do)
 }
 END_TEST
 
-int main(void)
+static void fill(TCase *tcase)
 {
-    Suite *suite = suite_create("replay");
-    TCase *tcase = tcase_create("replay");
     tcase_add_loop_test(tcase, a_join_asks_what_upstream_asks, 0, sizeof joins / sizeof *joins);
     tcase_add_test(tcase, a_regular_cut_costs_nothing);
     tcase_add_test(tcase, a_code_is_shown_while_it_is_wanted);
     tcase_add_loop_test(tcase, hopeless_keys_end_with_what_to_do, 0, 4);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    return unit_run("session_replay", fill);
 }
