@@ -10,12 +10,11 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/log.h"
-#include "ctld/control_methods.h"
 #include "ctld/device.h"
 #include "ctld/documents.h"
 #include "ctld/http/service.h"
-#include "ctld/metrics/pages.h"
 #include "ctld/network_mode.h"
+#include "ctld/operators.h"
 #include "ctld/peers.h"
 #include "ctld/static_mode.h"
 #include "seccomp/ctld.h"
@@ -37,10 +36,7 @@ struct ctld {
     struct peers *peers;
     struct static_mode static_mode;
     struct network_mode *network;
-    struct control_server *server;
-    struct control_methods methods;
-    struct scrape_server *scrapes;
-    struct pages pages;
+    struct operators operators;
 };
 
 static int to_tunneld(void *arg, enum ipc_type type, uint32_t request, const void *body)
@@ -97,18 +93,6 @@ static void on_tunnel_up(void *arg)
     peers_link_up(ctld->peers, clock_now_ns());
 }
 
-static uint64_t now_ns(void *arg)
-{
-    (void)arg;
-    return clock_now_ns();
-}
-
-static uint64_t wall_s(void *arg)
-{
-    (void)arg;
-    return clock_wall_ns() / NS_PER_S;
-}
-
 static bool network_tell(void *arg, struct control_network *out)
 {
     struct ctld *ctld = arg;
@@ -121,15 +105,12 @@ static void peer_describe(void *arg, const struct peer *peer, const char **hostn
     network_mode_describe(ctld->network, peer->public_key, hostname, method, clock_now_ns());
 }
 
-static const struct connectivity_ops connectivity_ops = {.send = to_tunneld, .describe = peer_describe};
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
 static const struct network_mode_ops network_ops = {
     .send = control_send, .room = parent_room, .tunnel_up = on_tunnel_up};
 static const struct proxyd_opener_ops opener_ops = {.send = to_proxyd};
-static const struct control_methods_ops methods_ops = {
-    .send = control_send, .now_ns = now_ns, .wall_s = wall_s, .network = network_tell};
 
 /* Lets every part act on what has just changed, then sleeps until the first of them needs the time. */
 static void settle(struct ctld *ctld)
@@ -137,15 +118,14 @@ static void settle(struct ctld *ctld)
     uint64_t now = clock_now_ns();
     static_peers_run(ctld->static_mode.source, now);
     network_mode_run(ctld->network, now);
-    ctld->pages.api = network_mode_active(ctld->network)
-                          ? (enum metrics_api)network_mode_status(ctld->network).phase
-                          : METRICS_API_STATIC;
+    ctld->operators.pages.api = network_mode_active(ctld->network)
+                                    ? (enum metrics_api)network_mode_status(ctld->network).phase
+                                    : METRICS_API_STATIC;
     peers_run(ctld->peers, now);
     peers_pump(ctld->peers, now);
-    connectivity_pump(ctld->methods.connectivity);
-    gather_run(ctld->pages.gather, now);
+    operators_run(&ctld->operators, now);
     const uint64_t times[] = {peers_next_ns(ctld->peers), static_peers_next_ns(ctld->static_mode.source),
-                              network_mode_next_ns(ctld->network, now), gather_next_ns(ctld->pages.gather)};
+                              network_mode_next_ns(ctld->network, now), operators_next_ns(&ctld->operators)};
     uint64_t next = UINT64_MAX;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         next = times[i] < next ? times[i] : next;
@@ -164,38 +144,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     settle(arg);
 }
 
-/* Requests of control clients can make the parts want the timer. */
-static void on_call(void *arg, struct control_call *call, const struct jsonrpc_request *request)
+static void on_settle(void *arg)
 {
-    struct ctld *ctld = arg;
-    control_methods_handler.call(&ctld->methods, call, request);
-    settle(ctld);
+    settle(arg);
 }
 
-static void on_cancel(void *arg, struct control_call *call)
-{
-    struct ctld *ctld = arg;
-    control_methods_handler.cancel(&ctld->methods, call);
-}
-
-static const struct control_handler control_handler = {.call = on_call, .cancel = on_cancel};
-
-/* Those who read metrics can make gathering want the timer. */
-static void on_scrape(void *arg, struct scrape_call *call, const char *path)
-{
-    struct ctld *ctld = arg;
-    pages_handler.get(&ctld->pages, call, path);
-    settle(ctld);
-}
-
-static void on_scrape_cancel(void *arg, struct scrape_call *call)
-{
-    struct ctld *ctld = arg;
-    pages_handler.cancel(&ctld->pages, call);
-}
-
-static const struct scrape_handler scrape_handler = {.get = on_scrape, .cancel = on_scrape_cancel};
-static const struct gather_ops gather_ops = {.send = control_send};
+static const struct operators_ops operators_ops = {
+    .send = control_send, .network = network_tell, .describe = peer_describe, .settle = on_settle};
 
 static int setup(struct child *child, void *arg)
 {
@@ -214,19 +169,9 @@ static int setup(struct child *child, void *arg)
         return NX_EINVAL; /* logged */
     ctld->network =
         network_mode_new(http_service_client(ctld->http), ctld->peers, &ctld->device, &network_ops, ctld);
-    ctld->server = control_server_new(base, &control_limits_default, &control_handler, ctld);
-    ctld->methods = (struct control_methods){.device = &ctld->device,
-                                             .peers = ctld->peers,
-                                             .connectivity = connectivity_new(&connectivity_ops, ctld),
-                                             .ops = &methods_ops,
-                                             .arg = ctld};
-    ctld->scrapes = scrape_server_new(base, &scrape_limits_default, &scrape_handler, ctld);
-    ctld->pages = (struct pages){.gather = ctld->peers ? gather_new(ctld->peers, &gather_ops, ctld) : NULL,
-                                 .device = &ctld->device,
-                                 .peers = ctld->peers,
-                                 .now_ns = clock_now_ns};
-    if (ctld->timer && ctld->peers && static_made && ctld->network && ctld->server &&
-        ctld->methods.connectivity && ctld->scrapes && ctld->pages.gather)
+    const bool operators_made =
+        operators_init(&ctld->operators, base, &ctld->device, ctld->peers, &operators_ops, ctld);
+    if (ctld->timer && ctld->peers && static_made && ctld->network && operators_made)
         return NX_OK;
     log_error("set-up: out of memory");
     return NX_ENOMEM;
@@ -236,10 +181,7 @@ static void teardown(struct child *child, void *arg)
 {
     (void)child;
     struct ctld *ctld = arg;
-    control_server_free(ctld->server);
-    scrape_server_free(ctld->scrapes);
-    gather_free(ctld->pages.gather);
-    connectivity_free(ctld->methods.connectivity);
+    operators_destroy(&ctld->operators);
     static_mode_destroy(&ctld->static_mode);
     network_mode_free(ctld->network);
     http_service_free(ctld->http);
@@ -257,14 +199,6 @@ static void answer(struct ipc_link *link, uint32_t request, int err)
                                                 : err == NX_ENOENT ? IPC_NOT_FOUND
                                                                    : IPC_FAILED};
     ipc_send(link, IPC_MSG_RESULT, request, &result);
-}
-
-static void control_listen(struct ctld *ctld, int fd)
-{
-    if (control_server_listen(ctld->server, fd))
-        log_error("the control socket is not served: out of memory");
-    else
-        log_debug("serving the control socket");
 }
 
 static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_message *message)
@@ -289,11 +223,10 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
         ctld->device.draining = true;
         break;
     case IPC_MSG_METRICS_SOCKET:
-        if (scrape_server_listen(ctld->scrapes, fd_release(&body->metrics_socket.fd)))
-            log_error("metrics are not served: out of memory");
+        operators_metrics_listen(&ctld->operators, fd_release(&body->metrics_socket.fd));
         break;
     case IPC_MSG_CONTROL_SOCKET:
-        control_listen(ctld, fd_release(&body->control_socket.fd));
+        operators_control_listen(&ctld->operators, fd_release(&body->control_socket.fd));
         break;
     default:
         log_warn("the parent sent %s, which has no meaning here", ipc_type_name(message->header.type));
@@ -301,27 +234,31 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     }
 }
 
+/* Parts that know their messages by what they are about. */
+static bool part_takes(struct ctld *ctld, enum ipc_role from, struct ipc_message *message, uint64_t now)
+{
+    return operators_message(&ctld->operators, from, message, now) ||
+           http_service_message(ctld->http, from, message) ||
+           network_mode_message(ctld->network, from, message, now) ||
+           (from == IPC_PARENT && static_mode_message(&ctld->static_mode, message, now));
+}
+
 static void on_message(struct child *child, enum ipc_role from, struct ipc_link *link,
                        struct ipc_message *message, void *arg)
 {
     (void)child;
     struct ctld *ctld = arg;
-    if (control_methods_message(&ctld->methods, from, message))
-        ; /* an operator's question is answered */
-    else if (http_service_message(ctld->http, from, message))
-        ; /* a connection for a request */
-    else if (gather_message(ctld->pages.gather, from, message, clock_now_ns()))
-        ; /* a number for those who read metrics */
-    else if (network_mode_message(ctld->network, from, message, clock_now_ns()))
-        ; /* about the network */
-    else if (from == IPC_PARENT && static_mode_message(&ctld->static_mode, message, clock_now_ns()))
-        ; /* about the configuration's peers */
-    else if (from == IPC_PARENT)
+    const uint64_t now = clock_now_ns();
+    if (part_takes(ctld, from, message, now)) {
+        settle(ctld);
+        return;
+    }
+    if (from == IPC_PARENT)
         from_parent(ctld, link, message);
     else if (from == IPC_TUNNELD)
-        peers_message(ctld->peers, message, clock_now_ns(), clock_wall_ns() / NS_PER_S);
+        peers_message(ctld->peers, message, now, clock_wall_ns() / NS_PER_S);
     else
-        static_peers_message(ctld->static_mode.source, message, clock_now_ns());
+        static_peers_message(ctld->static_mode.source, message, now);
     settle(ctld);
 }
 
@@ -343,8 +280,7 @@ static void on_link_down(struct child *child, enum ipc_role peer, void *arg)
 {
     (void)child;
     struct ctld *ctld = arg;
-    control_methods_link_down(&ctld->methods, peer);
-    gather_link_down(ctld->pages.gather, peer, clock_now_ns());
+    operators_link_down(&ctld->operators, peer, clock_now_ns());
     network_mode_link_down(ctld->network, peer);
     if (peer == IPC_TUNNELD)
         peers_link_down(ctld->peers);
