@@ -89,11 +89,24 @@ static int command_run(struct admin *admin)
     return err;
 }
 
+/* One line, whatever is in it: paths and ids in messages are as they were written. */
+static void line_print(const char *text)
+{
+    fputs("apid: ", stderr);
+    for (size_t left = strlen(text); left > 0;) {
+        const size_t one = text_printable(text, left), taken = one ? one : 1;
+        fwrite(one ? text : "?", 1, taken, stderr);
+        text += taken;
+        left -= taken;
+    }
+    fputc('\n', stderr);
+}
+
 static int told(const struct admin *admin, int err)
 {
     if (err == NX_OK)
         return EXIT_SUCCESS;
-    fprintf(stderr, "apid: %s\n", admin->error[0] ? admin->error : nx_strerror(err));
+    line_print(admin->error[0] ? admin->error : nx_strerror(err));
     return err == NX_EINVAL ? EXIT_MISTAKE : EXIT_FAILURE;
 }
 

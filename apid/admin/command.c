@@ -40,6 +40,15 @@ static void nearest(const char *written, const char *candidate, size_t *distance
     *best = candidate;
 }
 
+/* The group that was written so far, if there is such a one, and some other for an example. */
+static const char *group_so_far(const struct reader *r)
+{
+    const struct admin_command *of = admin_commands;
+    while (of->group && !(r->word_count && strcmp(of->group, r->words[0]) == 0))
+        of++;
+    return of->group ? of->group : admin_commands[0].group;
+}
+
 static int flag_unknown(struct reader *r, const char *name)
 {
     char quoted[TEXT_QUOTE_MAX], written[80];
@@ -51,8 +60,7 @@ static int flag_unknown(struct reader *r, const char *name)
     text_quote(written, quoted, sizeof quoted);
     if (best)
         return mistake(r, "there is no flag %s; did you mean --%s?", quoted, best);
-    return mistake(r, "there is no flag %s; see apid %s --help", quoted,
-                   r->word_count ? r->words[0] : "user");
+    return mistake(r, "there is no flag %s; see apid %s --help", quoted, group_so_far(r));
 }
 
 static int rule_add(struct reader *r, const char *flag, const char **list, unsigned *count, const char *value)
@@ -113,8 +121,8 @@ static int word_take(struct reader *r, const char *word)
 {
     char quoted[TEXT_QUOTE_MAX];
     if (r->word_count == WORDS_MAX)
-        return mistake(r, "%s is one word too many; see apid %s %s --help",
-                       text_quote(word, quoted, sizeof quoted), r->words[0], r->words[1]);
+        return mistake(r, "%s is one word too many; see apid %s --help",
+                       text_quote(word, quoted, sizeof quoted), group_so_far(r));
     r->words[r->word_count++] = word;
     return NX_OK;
 }

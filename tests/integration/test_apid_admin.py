@@ -248,9 +248,19 @@ def test_updates_that_say_nothing_or_two_things(admin):
     (("device", "delete"), "device delete needs ID"),
     (("device", "delete", "a", "b"), "one word too many"),
     (("device", "list", "--user"), "needs a value"),
+    (("us\ner", "list"), "did you mean user?"),
+    (("a\nb", "--nothing"), "see apid user --help"),
+    (("--data", "/nowhere\n\x1b[2J", "device", "list"), "given twice"),
 ])
 def test_mistakes_are_told_in_one_line_that_names_the_fix(admin, words, part):
     assert part in admin.fails(2, *words)
+
+
+def test_what_is_repeated_of_the_command_line_cannot_forge_lines(admin):
+    admin.data += "\nnothing\x1b[2J"
+    assert "?nothing?[2J: no control plane" in admin.fails(2, "device", "list")
+    admin.user("alice")
+    assert "?nothing?[2J device list" in admin.fails(1, "device", "delete", "a\nb")
 
 
 def test_without_data_folder(admin):
