@@ -26,7 +26,8 @@ void netstack_tcp_sent(struct tcp_pcb *pcb, struct tcp_seg *seg);
 void netstack_tcp_acked(struct tcp_pcb *pcb, u32_t ack, int duplicate);
 void netstack_tcp_resend_first(struct tcp_pcb *pcb);
 /* tcp_receive.c: a segment ahead of a gap (1: acknowledge at once); one that was there already; what is in
- * order now joins the chain *data (1: a FIN ends it); the SACK blocks of an ACK about to leave; the window. */
+ * order now joins the chain *data (1: a FIN ends it); the SACK blocks of an ACK about to leave; the window.
+ */
 int netstack_tcp_out_of_order(struct tcp_pcb *pcb, const struct tcp_seg *seg, u32_t start);
 void netstack_tcp_duplicate(struct tcp_pcb *pcb, u32_t start, u32_t length);
 int netstack_tcp_in_order(struct tcp_pcb *pcb, struct pbuf **data);

@@ -63,24 +63,24 @@
 #define CHECKSUM_GEN_TCP             0
 #define LWIP_CHECKSUM_ON_COPY        0
 
-#define LWIP_TCP                 1
-#define TCP_MSS                  8960 /* upper bound; each connection's comes from the interface's MTU */
-#define LWIP_WND_SCALE           1
-#define TCP_RCV_SCALE            9 /* windows up to 32 MiB, in steps of 512 bytes */
-#define TCP_WND                  (512 * 1024) /* at first; both grow (tcp_receive.c, tcp_send.c) */
-#define TCP_SND_BUF              (512 * 1024)
-#define TCP_SND_QUEUELEN         60000
-#define TCP_SNDLOWAT             16384
-#define TCP_SNDQUEUELOWAT        4096
-#define TCP_WND_UPDATE_THRESHOLD LWIP_MIN(TCP_WND_MAX(pcb) / 8, 256 * 1024)
-#define MEMP_NUM_TCP_SEG         TCP_SND_QUEUELEN
-#define TCP_QUEUE_OOSEQ          0 /* tcp_receive.c */
+#define LWIP_TCP                  1
+#define TCP_MSS                   8960 /* upper bound; each connection's comes from the interface's MTU */
+#define LWIP_WND_SCALE            1
+#define TCP_RCV_SCALE             9            /* windows up to 32 MiB, in steps of 512 bytes */
+#define TCP_WND                   (512 * 1024) /* at first; both grow (tcp_receive.c, tcp_send.c) */
+#define TCP_SND_BUF               (512 * 1024)
+#define TCP_SND_QUEUELEN          60000
+#define TCP_SNDLOWAT              16384
+#define TCP_SNDQUEUELOWAT         4096
+#define TCP_WND_UPDATE_THRESHOLD  LWIP_MIN(TCP_WND_MAX(pcb) / 8, 256 * 1024)
+#define MEMP_NUM_TCP_SEG          TCP_SND_QUEUELEN
+#define TCP_QUEUE_OOSEQ           0 /* tcp_receive.c */
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 1 /* struct tcp_conn */
-#define LWIP_TCP_SACK_OUT        1
-#define LWIP_TCP_MAX_SACK_NUM    4
-#define LWIP_TCP_KEEPALIVE       1
-#define TCP_LISTEN_BACKLOG       0    /* bounded by the gate in flow/ */
-#define TCP_TMR_INTERVAL         50   /* ms; twice that is the unit of pcb->tmr (tcp_timer.c) */
+#define LWIP_TCP_SACK_OUT         1
+#define LWIP_TCP_MAX_SACK_NUM     4
+#define LWIP_TCP_KEEPALIVE        1
+#define TCP_LISTEN_BACKLOG        0  /* bounded by the gate in flow/ */
+#define TCP_TMR_INTERVAL          50 /* ms; twice that is the unit of pcb->tmr (tcp_timer.c) */
 /* Old duplicates cannot arrive through the tunnel's replay window, so TIME-WAIT only serves a lost last ACK.
  */
 #define TCP_MSL                   1000
