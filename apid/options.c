@@ -139,8 +139,8 @@ static int flag_apply(int flag, const char *text, struct apid_options *out, char
                    ? NX_OK
                    : bad("log-level", text, "debug, info, warn or error", error);
     case FLAG_SANDBOX:
-        out->sandbox = strcmp(text, "best-effort") ? SANDBOX_STRICT : SANDBOX_BEST_EFFORT;
-        return strcmp(text, "strict") && strcmp(text, "best-effort")
+        out->sandbox = strcmp(text, "best-effort") == 0 ? SANDBOX_BEST_EFFORT : SANDBOX_STRICT;
+        return strcmp(text, "strict") != 0 && strcmp(text, "best-effort") != 0
                    ? bad("sandbox", text, "strict or best-effort", error)
                    : NX_OK;
     default:

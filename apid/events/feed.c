@@ -72,11 +72,21 @@ static void pages_forget(struct feed *feed)
         page_free(feed, TAILQ_FIRST(&feed->pages));
 }
 
+static bool query_equal(const struct feed_query *a, const struct feed_query *b)
+{
+    bool equal = a->kind == b->kind && strcmp(a->vpc, b->vpc) == 0 &&
+                 strcmp(a->organization, b->organization) == 0 && strcmp(a->device, b->device) == 0 &&
+                 strcmp(a->key, b->key) == 0;
+    for (size_t i = 0; i < FEED_PREFIXES_MAX && equal; i++)
+        equal = strcmp(a->prefixes[i], b->prefixes[i]) == 0;
+    return equal;
+}
+
 struct feed *feed_open(struct feeds *feeds, const struct feed_query *query)
 {
     struct feed *feed;
     LIST_FOREACH (feed, &feeds->all, entry) {
-        if (memcmp(&feed->query, query, sizeof(*query)) == 0) {
+        if (query_equal(&feed->query, query)) {
             feed->users++;
             return feed;
         }

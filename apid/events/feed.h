@@ -25,7 +25,7 @@ enum {
 
 enum feed_kind { FEED_DEVICE = 0, FEED_SECURITY_GROUP, FEED_METADATA, FEED_VPC };
 
-/* Compared bytewise: to be made from zeroed memory. */
+/* Texts that do not apply are "". */
 struct feed_query {
     enum feed_kind kind;
     char vpc[FEED_ID_MAX];

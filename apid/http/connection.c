@@ -54,8 +54,10 @@ static void connection_free(struct connection *connection)
 
 void connection_table_close(struct connection_table *table)
 {
-    while (!LIST_EMPTY(&table->all))
-        connection_leave(LIST_FIRST(&table->all));
+    for (struct connection *connection = LIST_FIRST(&table->all), *next; connection; connection = next) {
+        next = LIST_NEXT(connection, entry);
+        connection_leave(connection);
+    }
 }
 
 static void on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)

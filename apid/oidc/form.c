@@ -94,7 +94,7 @@ const char *form_get(const struct form *form, const char *name)
 {
     const char *found = NULL;
     for (size_t i = 0; i < form->count; i++) {
-        if (strcmp(form->fields[i].name, name))
+        if (strcmp(form->fields[i].name, name) != 0)
             continue;
         if (found)
             return NULL;

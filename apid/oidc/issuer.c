@@ -113,7 +113,7 @@ static void userinfo(struct issuer *issuer, struct http_request *request)
     const char *const header = http_header(request, "Authorization");
     struct issuer_claims claims;
     struct store_user user;
-    if (header == NULL || strncmp(header, "Bearer ", 7) ||
+    if (header == NULL || strncmp(header, "Bearer ", 7) != 0 ||
         issuer_verify(issuer, header + 7, clock_wall_ns() / NS_PER_S, &claims) ||
         store_user_get(issuer->store, claims.user, &user)) {
         unauthorized(request);
@@ -147,7 +147,7 @@ void issuer_handle(struct issuer *issuer, struct http_request *request)
     };
     bool known = false;
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
-        if (strcmp(request->path, endpoints[i].path))
+        if (strcmp(request->path, endpoints[i].path) != 0)
             continue;
         known = true;
         if (request->method == endpoints[i].method) {
@@ -185,7 +185,7 @@ static int claims_read(const struct issuer *issuer, const struct json_value *roo
     const char *const iss = json_member_text(root, "iss"), *const type = json_member_text(root, "typ");
     const char *const subject = json_member_text(root, "sub"), *const scope = json_member_text(root, "scope");
     uint64_t expires;
-    if (iss == NULL || strcmp(iss, issuer->url) || type == NULL || strcmp(type, "Bearer") ||
+    if (iss == NULL || strcmp(iss, issuer->url) != 0 || type == NULL || strcmp(type, "Bearer") != 0 ||
         subject == NULL || strlen(subject) >= sizeof(out->user) || scope == NULL ||
         strlen(scope) >= sizeof(out->scope) || json_to_u64(json_member(root, "exp"), UINT64_MAX, &expires))
         return NX_EPERM;

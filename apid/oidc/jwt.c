@@ -204,7 +204,8 @@ int jwt_verify(const struct jwt_key *key, const char *token, struct json_documen
     if (part_decode(token, (size_t)(first - token), part, sizeof(part), &length) ||
         part_decode(second + 1, strlen(second + 1), part, sizeof(part), &length))
         return NX_EINVAL;
-    if ((size_t)(first - token) != strlen(key->header) || memcmp(token, key->header, strlen(key->header)) ||
+    if ((size_t)(first - token) != strlen(key->header) ||
+        memcmp(token, key->header, strlen(key->header)) != 0 ||
         signature_check(key->pkey, token, (size_t)(second - token), part, length))
         return NX_ECRYPTO;
     if (part_decode(first + 1, (size_t)(second - first) - 1, part, sizeof(part), &length))

@@ -103,7 +103,7 @@ bool caller_identify(struct api *api, struct http_request *request, struct calle
 {
     const char *const header = http_header(request, "Authorization");
     *out = (struct caller){0};
-    if (header == NULL || strncmp(header, "Bearer ", 7))
+    if (header == NULL || strncmp(header, "Bearer ", 7) != 0)
         return refuse_jwt(api, request, false, "Jwt is missing");
     const char *const token = header + 7;
     if (strncmp(token, "RK:", 3) == 0)

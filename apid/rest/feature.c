@@ -25,7 +25,7 @@ void features_list(struct call *call)
 void features_get(struct call *call)
 {
     for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-        if (strcmp(call->params.values[0], features[i].name))
+        if (strcmp(call->params.values[0], features[i].name) != 0)
             continue;
         struct json_out out = {0};
         json_object_begin(&out);

@@ -76,7 +76,7 @@ void metadata_put(struct call *call)
     struct json_out value = {.max = STORE_JSON_MAX};
     if (!access_device(call, call->params.values[0], NULL, &device))
         return;
-    if (call->caller.kind == CALLER_REG_KEY && strcmp(device.reg_key_id, call->caller.reg_key)) {
+    if (call->caller.kind == CALLER_REG_KEY && strcmp(device.reg_key_id, call->caller.reg_key) != 0) {
         answer_error(call->request, 403, "reg key does not have access", NULL, NULL);
         return;
     }

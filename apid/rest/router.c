@@ -95,7 +95,7 @@ static bool ids_check(struct call *call, const struct route *route)
     unsigned index = 0;
     for (const char *at = strchr(route->pattern, '{'); at; at = strchr(at + 1, '{'), index++) {
         char id[37];
-        if (strncmp(at, "{id}", 4))
+        if (strncmp(at, "{id}", 4) != 0)
             continue;
         if (!path_uuid(call->params.values[index], id)) {
             answer_error(call->request, 400, "path parameter invalid", "id", NULL);
@@ -160,7 +160,7 @@ static void public_handle(struct api *api, struct http_request *request)
 void api_handle(struct api *api, struct http_request *request)
 {
     struct call call = {.api = api, .request = request};
-    if (strncmp(request->path, "/api/", 5)) {
+    if (strncmp(request->path, "/api/", 5) != 0) {
         public_handle(api, request);
         return;
     }

@@ -48,7 +48,7 @@ void users_list(struct call *call)
 
 void users_get(struct call *call)
 {
-    if (strcmp(call->params.values[0], call->caller.user))
+    if (strcmp(call->params.values[0], call->caller.user) != 0)
         answer_not_found(call->request, "user");
     else
         users_me(call);

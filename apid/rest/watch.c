@@ -111,7 +111,7 @@ static bool watch_read(struct call *call, const struct json_value *watch, unsign
 {
     const struct json_value *const revision = json_member(watch, "gt_revision");
     const struct json_value *const at_tail = json_member(watch, "at_tail");
-    memset(out, 0, sizeof(*out)); /* queries are compared bytewise */
+    *out = (struct hub_watch){0};
     if (watch->type != JSON_OBJECT)
         return refuse_field(call, "invalid data in field", "", index);
     if (revision && revision->type != JSON_NULL && json_to_u64(revision, UINT64_MAX, &out->after))
