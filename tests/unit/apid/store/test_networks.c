@@ -279,7 +279,7 @@ START_TEST(test_group_updates)
     ck_assert_int_eq(store_security_group_get(world, group.id, &group), NX_OK);
     ck_assert_uint_eq(group.inbound_count, 0);
     group.outbound_count = 1;
-    group.outbound[0] = rule("nonsense", 0, 0, NULL);
+    group.outbound[0] = rule("sctp", 0, 0, NULL);
     ck_assert_int_eq(store_security_group_update(world, STORE_GROUP_OUTBOUND, &group, &world_error),
                      NX_EINVAL);
     ck_assert_str_eq(world_error.field, "protocol");
