@@ -87,6 +87,12 @@ static bool parent_room(void *arg)
     return false;
 }
 
+static int on_route(void *arg, const struct http_route *route)
+{
+    struct ctld *ctld = arg;
+    return http_client_set_route(http_service_client(ctld->http), route);
+}
+
 static void on_tunnel_up(void *arg)
 {
     struct ctld *ctld = arg;
@@ -109,7 +115,7 @@ static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
 static const struct network_mode_ops network_ops = {
-    .send = control_send, .room = parent_room, .tunnel_up = on_tunnel_up};
+    .send = control_send, .room = parent_room, .route = on_route, .tunnel_up = on_tunnel_up};
 static const struct proxyd_opener_ops opener_ops = {.send = to_proxyd};
 
 /* Lets every part act on what has just changed, then sleeps until the first of them needs the time. */
@@ -167,8 +173,8 @@ static int setup(struct child *child, void *arg)
         close(ca_fd);
     if (!ctld->http)
         return NX_EINVAL; /* logged */
-    ctld->network =
-        network_mode_new(http_service_client(ctld->http), ctld->peers, &ctld->device, &network_ops, ctld);
+    ctld->network = network_mode_new(http_client_http(http_service_client(ctld->http)), ctld->peers,
+                                     &ctld->device, &network_ops, ctld);
     const bool operators_made =
         operators_init(&ctld->operators, base, &ctld->device, ctld->peers, &operators_ops, ctld);
     if (ctld->timer && ctld->peers && static_made && ctld->network && operators_made)

@@ -21,12 +21,12 @@
 
 /* -- Life -- */
 
-struct network_mode *network_mode_new(struct http_client *client, struct peers *peers, struct device *device,
+struct network_mode *network_mode_new(struct http *http, struct peers *peers, struct device *device,
                                       const struct network_mode_ops *ops, void *arg)
 {
     struct network_mode *mode = calloc(1, sizeof *mode);
     if (mode) {
-        mode->client = client;
+        mode->http = http;
         mode->peers = peers;
         mode->device = device;
         mode->ops = ops;
@@ -120,7 +120,7 @@ static bool session_make(struct network_mode *mode)
     if (network->request_ip.family != NETADDR_NONE)
         netaddr_format(&network->request_ip, request_ip);
     struct session_config config = {
-        .http = http_client_http(mode->client),
+        .http = mode->http,
         .service_url = network->service_url,
         .hostname = network->hostname,
         .vpc_id = network->vpc_id,
@@ -134,7 +134,7 @@ static bool session_make(struct network_mode *mode)
         .proxy_url = credential_text(mode, IPC_CREDENTIAL_PROXY, text[IPC_CREDENTIAL_PROXY]),
         .no_proxy = network->no_proxy};
     memcpy(config.public_key, mode->public_key, KEY_BYTES);
-    bool made = http_client_set_route(mode->client, &route) == NX_OK;
+    bool made = mode->ops->route(mode->arg, &route) == NX_OK;
     if (!made)
         log_error("the HTTP proxy's URL cannot be used: check HTTPS_PROXY");
     if (made)

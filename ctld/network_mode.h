@@ -12,7 +12,7 @@
 #define NETWORK_REQUEST      UINT32_C(0x08000000)
 #define NETWORK_REQUEST_MASK UINT32_C(0xf8000000)
 
-struct http_client;
+struct http_route;
 struct network_mode;
 
 struct network_mode_ops {
@@ -20,12 +20,14 @@ struct network_mode_ops {
     int (*send)(void *arg, enum ipc_role to, enum ipc_type type, uint32_t request, const void *body);
     /* Is there room for bulk to the parent? If not, network_mode_run() is called when there is. */
     bool (*room)(void *arg);
+    /* As http_client_set_route(), for the requests that follow. */
+    int (*route)(void *arg, const struct http_route *route);
     /* tunneld has key and addresses: it may be given peers from now on. */
     void (*tunnel_up)(void *arg);
 };
 
-/* NULL: out of memory. `client`, `peers`, `device` and `ops` must outlive it. */
-struct network_mode *network_mode_new(struct http_client *client, struct peers *peers, struct device *device,
+/* NULL: out of memory. `http`, `peers`, `device` and `ops` must outlive it. */
+struct network_mode *network_mode_new(struct http *http, struct peers *peers, struct device *device,
                                       const struct network_mode_ops *ops, void *arg);
 void network_mode_free(struct network_mode *mode);
 /* NETWORK has come. */

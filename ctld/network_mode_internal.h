@@ -14,7 +14,7 @@ struct network_mode {
     struct device *device;
     const struct network_mode_ops *ops;
     void *arg;
-    struct http_client *client;
+    struct http *http;
     struct session *session;
     struct mesh *mesh;
     struct documents documents;
