@@ -40,18 +40,19 @@ static void nearest(const char *written, const char *candidate, size_t *distance
     *best = candidate;
 }
 
-/* The group that was written so far, if there is such a one, and some other for an example. */
-static const char *group_so_far(const struct reader *r)
+/* Which help to name: "user " where that group was written so far; else "", the whole program's. */
+static const char *help_of(const struct reader *r, char out[32])
 {
     const struct admin_command *of = admin_commands;
     while (of->group && !(r->word_count && strcmp(of->group, r->words[0]) == 0))
         of++;
-    return of->group ? of->group : admin_commands[0].group;
+    snprintf(out, 32, "%s%s", of->group ? of->group : "", of->group ? " " : "");
+    return out;
 }
 
 static int flag_unknown(struct reader *r, const char *name)
 {
-    char quoted[TEXT_QUOTE_MAX], written[80];
+    char quoted[TEXT_QUOTE_MAX], written[80], help[32];
     const char *best = NULL;
     size_t distance = SIZE_MAX;
     for (unsigned i = 0; i < ADMIN_FLAGS; i++)
@@ -60,7 +61,7 @@ static int flag_unknown(struct reader *r, const char *name)
     text_quote(written, quoted, sizeof quoted);
     if (best)
         return mistake(r, "there is no flag %s; did you mean --%s?", quoted, best);
-    return mistake(r, "there is no flag %s; see apid %s --help", quoted, group_so_far(r));
+    return mistake(r, "there is no flag %s; see apid %s--help", quoted, help_of(r, help));
 }
 
 static int rule_add(struct reader *r, const char *flag, const char **list, unsigned *count, const char *value)
@@ -119,10 +120,10 @@ static int flag_read(struct reader *r, const char *text)
 
 static int word_take(struct reader *r, const char *word)
 {
-    char quoted[TEXT_QUOTE_MAX];
+    char quoted[TEXT_QUOTE_MAX], help[32];
     if (r->word_count == WORDS_MAX)
-        return mistake(r, "%s is one word too many; see apid %s --help",
-                       text_quote(word, quoted, sizeof quoted), group_so_far(r));
+        return mistake(r, "%s is one word too many; see apid %s--help",
+                       text_quote(word, quoted, sizeof quoted), help_of(r, help));
     r->words[r->word_count++] = word;
     return NX_OK;
 }

@@ -55,6 +55,21 @@ static int fields_check(struct store_error *error, const struct store_metadata *
     return err;
 }
 
+/* Whoever may write may not fill the disk. */
+static int room_check(struct store *store, const struct store_metadata *metadata, struct store_error *error)
+{
+    struct query query;
+    int64_t others = 0;
+    query_begin(store, &query, "SELECT count(*) FROM metadata WHERE device_id = ? AND key <> ?", "tt",
+                metadata->device_id, metadata->key);
+    if (query_row(&query))
+        others = column_int(&query, 0);
+    int err = query_end(&query);
+    return err || others < STORE_METADATA_MAX
+               ? err
+               : problem_forbidden(error, "the device has too many metadata keys");
+}
+
 int store_metadata_put(struct store *store, struct store_metadata *metadata, struct store_error *error)
 {
     struct store_device device;
@@ -67,6 +82,8 @@ int store_metadata_put(struct store *store, struct store_metadata *metadata, str
     err = store_device_get(store, metadata->device_id, &device);
     if (err == NX_ENOENT)
         err = problem_missing(error, "device");
+    if (!err)
+        err = room_check(store, metadata, error);
     if (!err && (metadata->revision = revision_next(store)) == 0)
         err = NX_ESYS;
     if (!err)

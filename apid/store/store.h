@@ -33,7 +33,8 @@ enum {
     STORE_RULES_MAX = 64,    /* of one direction of a security group */
     STORE_RANGES_MAX = 32,   /* of one rule */
     STORE_RANGE_MAX = 96,
-    STORE_JSON_MAX = 64 << 10, /* one metadata value, one key's settings */
+    STORE_JSON_MAX = 64 << 10, /* one metadata value */
+    STORE_METADATA_MAX = 256,  /* keys of one device, tombstones among them */
     STORE_TOMBSTONE_S = 24 * 3600,
 };
 
@@ -306,7 +307,7 @@ struct store_metadata {
 
 int store_metadata_get(struct store *store, const char *device_id, const char *key,
                        struct store_metadata *out);
-/* device_id, key and value are taken. */
+/* device_id, key and value are taken. NX_EPERM: the device has STORE_METADATA_MAX others. */
 int store_metadata_put(struct store *store, struct store_metadata *metadata, struct store_error *error);
 /* `key` NULL = all of the device. */
 int store_metadata_delete(struct store *store, const char *device_id, const char *key);

@@ -249,7 +249,7 @@ def test_updates_that_say_nothing_or_two_things(admin):
     (("device", "delete", "a", "b"), "one word too many"),
     (("device", "list", "--user"), "needs a value"),
     (("us\ner", "list"), "did you mean user?"),
-    (("a\nb", "--nothing"), "see apid user --help"),
+    (("a\nb", "--nothing"), "see apid --help"),
     (("--data", "/nowhere\n\x1b[2J", "device", "list"), "given twice"),
 ])
 def test_mistakes_are_told_in_one_line_that_names_the_fix(admin, words, part):

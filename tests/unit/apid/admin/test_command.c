@@ -89,7 +89,8 @@ START_TEST(test_mistakes)
     wrong("user|list|--data", "--data needs a value: --data DIR");
     wrong("--data|D|user|list|--dta|E", "did you mean --data?");
     wrong("--data|D|user|list|--xxxxxxxxxx", "see apid user --help");
-    wrong("--data|D|--xxxxxxxxxx|user", "see apid user --help");
+    wrong("--data|D|--xxxxxxxxxx|user", "see apid --help");
+    wrong("--data|D|--host|example|serve", "see apid --help"); /* flags of the server */
     wrong("--data|D|user|list|--data|E", "--data is given twice");
     wrong("--data|D|user|list|--single-use", "--single-use does not go with user list");
     wrong("--data|D|reg-key|create|--single-use=yes", "--single-use takes no value");

@@ -117,8 +117,30 @@ START_TEST(test_many_tombstones_at_once)
 }
 END_TEST
 
+START_TEST(test_no_more_keys_than_there_may_be)
+{
+    char key[16];
+    ck_assert_int_eq(store_begin(world), NX_OK);
+    for (int i = 0; i < STORE_METADATA_MAX; i++) {
+        snprintf(key, sizeof key, "key-%d", i);
+        ck_assert_int_eq(put(device.id, key, "1"), NX_OK);
+    }
+    ck_assert_int_eq(store_end(world, NX_OK), NX_OK);
+    ck_assert_int_eq(put(device.id, "one more", "1"), NX_EPERM);
+    ck_assert_str_eq(world_error.error, "operation not allowed");
+    ck_assert_int_eq(put(device.id, key, "2"), NX_OK);
+    ck_assert_int_eq(store_metadata_delete(world, device.id, key), NX_OK);
+    ck_assert_int_eq(put(device.id, "one more", "1"), NX_EPERM); /* the tombstone is still there */
+    ck_assert_int_eq(store_collect(world, wall_s() + STORE_TOMBSTONE_S + 60), NX_OK);
+    ck_assert_int_eq(put(device.id, "one more", "1"), NX_OK);
+    struct store_device other = world_device(user.id, user.id);
+    ck_assert_int_eq(put(other.id, "one more", "1"), NX_OK);
+}
+END_TEST
+
 static void add(TCase *cases)
 {
+    tcase_add_test(cases, test_no_more_keys_than_there_may_be);
     tcase_add_test(cases, test_metadata);
     tcase_add_test(cases, test_hostile_metadata);
     tcase_add_test(cases, test_many_tombstones_at_once);

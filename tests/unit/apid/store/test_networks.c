@@ -151,6 +151,41 @@ START_TEST(test_a_vpcs_tombstones)
 }
 END_TEST
 
+START_TEST(test_feeds_of_an_organization)
+{
+    struct store_user bob = world_user("bob");
+    struct store_filter filter = {.with_deleted = true};
+    strcpy(filter.organization_id, user.id);
+    struct store_vpc second = world_vpc(user.id, "", ""), third = world_vpc(user.id, "", ""), gone;
+    struct seen of_vpcs = vpcs(&filter), of_groups = groups(&filter);
+    ck_assert(of_vpcs.ascending && of_groups.ascending);
+    ck_assert_uint_eq(of_vpcs.count, 3);
+    ck_assert_uint_eq(of_groups.count, 3);
+    filter.after_revision = store_revision(world);
+    ck_assert_uint_eq(vpcs(&filter).count + groups(&filter).count, 0);
+    ck_assert_int_eq(store_vpc_set_description(world, bob.id, "of another", &gone), NX_OK);
+    ck_assert_int_eq(store_vpc_delete(world, second.id, &gone, &world_error), NX_OK);
+    ck_assert_int_eq(store_vpc_set_description(world, third.id, "new", &third), NX_OK);
+    of_vpcs = vpcs(&filter);
+    ck_assert(of_vpcs.ascending && of_vpcs.count == 2 && of_vpcs.deleted == 1);
+    ck_assert_str_eq(of_vpcs.last, third.id);
+    of_groups = groups(&filter);
+    ck_assert(of_groups.count == 1 && of_groups.deleted == 1);
+    filter.with_deleted = false;
+    ck_assert_uint_eq(vpcs(&filter).count, 1);
+    ck_assert_uint_eq(groups(&filter).count, 0);
+    filter.after_revision = 1;
+    filter.limit = 2;
+    of_groups = groups(&filter); /* over several VPCs, in one order */
+    ck_assert(of_groups.ascending && of_groups.count == 2);
+    strcpy(filter.vpc_id, third.id);
+    ck_assert_str_eq(groups(&filter).last, third.id);
+    ck_assert_str_eq(vpcs(&filter).last, third.id);
+    strcpy(filter.owner_id, bob.id);
+    ck_assert_uint_eq(groups(&filter).count + vpcs(&filter).count, 0);
+}
+END_TEST
+
 START_TEST(test_lists)
 {
     struct store_user bob = world_user("bob");
@@ -320,6 +355,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, test_hostile_vpcs);
     tcase_add_test(cases, test_vpcs_that_may_not_be_deleted);
     tcase_add_test(cases, test_a_vpcs_tombstones);
+    tcase_add_test(cases, test_feeds_of_an_organization);
     tcase_add_test(cases, test_lists);
     tcase_add_test(cases, test_rules);
     tcase_add_test(cases, test_groups_at_their_largest);

@@ -57,6 +57,25 @@ START_TEST(test_a_folder_is_made)
 }
 END_TEST
 
+/* What root makes in the folder of a server that is not root, that server can use. */
+START_TEST(test_a_database_belongs_to_its_folders_owner)
+{
+    static const char *const files[] = {"apid.db", "apid.db-wal", "apid.db-shm"};
+    struct stat status;
+    if (geteuid() != 0)
+        return;
+    store_close(world);
+    ck_assert_int_eq(unlink(world_path("apid.db")), 0);
+    ck_assert_int_eq(chown(world_folder, 65534, 65534), 0);
+    world = world_open();
+    (void)world_user("alice");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        ck_assert_int_eq(stat(world_path(files[i]), &status), 0);
+        ck_assert_uint_eq(status.st_uid, 65534);
+    }
+}
+END_TEST
+
 START_TEST(test_folders_and_files_that_are_refused)
 {
     char folder[128], target[128];
@@ -330,6 +349,7 @@ static void add(TCase *cases)
 {
     tcase_add_test(cases, test_modes);
     tcase_add_test(cases, test_a_folder_is_made);
+    tcase_add_test(cases, test_a_database_belongs_to_its_folders_owner);
     tcase_add_test(cases, test_folders_and_files_that_are_refused);
     tcase_add_test(cases, test_damaged_databases);
     tcase_add_test(cases, test_a_later_version_is_refused);
