@@ -1,4 +1,4 @@
-/* The server's command line. (Administration has its own: apid/store.) apid only. */
+/* The server's command line. (Administration has its own: apid/admin.) apid only. */
 #ifndef NEXD_APID_OPTIONS_H
 #define NEXD_APID_OPTIONS_H
 
