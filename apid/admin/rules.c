@@ -151,13 +151,13 @@ static int rule_member(const struct json_value *value, struct store_rule *out, c
     if (value->type != JSON_OBJECT)
         return fail(error, "rules are objects with ip_protocol, from_port, to_port and ip_ranges");
     int err = members_check(value, known, error);
+    if (err)
+        return err;
     const char *protocol = json_member_text(value, "ip_protocol");
-    if (!err && (!protocol || strlen(protocol) >= sizeof out->ip_protocol))
-        err = fail(error, "ip_protocol: one of ipv4, ipv6, tcp, udp, icmp, icmpv4, icmpv6 is needed");
-    if (!err)
-        memcpy(out->ip_protocol, protocol, strlen(protocol) + 1);
-    if (!err)
-        err = port_member(value, "from_port", &out->from_port, error);
+    if (!protocol || strlen(protocol) >= sizeof out->ip_protocol)
+        return fail(error, "ip_protocol: one of ipv4, ipv6, tcp, udp, icmp, icmpv4, icmpv6 is needed");
+    memcpy(out->ip_protocol, protocol, strlen(protocol) + 1);
+    err = port_member(value, "from_port", &out->from_port, error);
     if (!err)
         err = port_member(value, "to_port", &out->to_port, error);
     return err ? err : ranges_member(value, out, error);

@@ -124,7 +124,8 @@ static const char *help_of(const char *line)
 
 START_TEST(test_help)
 {
-    const char *text = help_of("--help");
+    const char *text;
+    (void)help_of("--help");
     for (const struct admin_command *command = admin_commands; command->group; command++) {
         char line[64];
         text = help_of("-h");
