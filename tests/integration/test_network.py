@@ -1,12 +1,19 @@
 """A Nexodus network end to end: members that join apid with a registration key, and what goes between them."""
+import http.client
+import http.cookies
 import itertools
 import json
+import os
+import re
+import socket
+import ssl
 import time
+import urllib.parse
 
 import pytest
 
 from lab import node as nodes, traffic, waiting
-from lab.mesh import Mesh
+from lab.mesh import NAME, PORT, Mesh
 from lab.traffic import LOOPBACK
 
 FAMILIES = list(itertools.product((4, 6), (4, 6)))
@@ -36,6 +43,49 @@ def bracketed(address):
 
 def address_of(member, family):
     return member.v4 if family == 4 else member.v6
+
+
+def with_password(mesh, member, password="correct horse battery"):
+    """The member logs in as alice."""
+    path = member.folder / "password"
+    path.write_text(password + "\n", encoding="ascii")
+    path.chmod(0o600)
+    os.chown(path, nodes.UID, nodes.GID)
+    member.credentials = ["--username", "alice", "--password-file", path]
+    return member
+
+
+class Person:
+    """Somebody with a browser on the control plane's host."""
+
+    def __init__(self, mesh):
+        self.plane, self.cookies = mesh.plane, {}
+        self.tls = ssl.create_default_context(cafile=mesh.plane.public_ca)
+
+    def _request(self, method, target, body=None):
+        sock = self.plane.host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(20)
+        sock.connect((self.plane.host.v4, PORT))
+        connection = http.client.HTTPSConnection(f"auth.{NAME}", PORT, timeout=20)
+        connection.sock = self.tls.wrap_socket(sock, server_hostname=f"auth.{NAME}")
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        if body:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        try:
+            connection.request(method, target, body, headers)
+            answer = connection.getresponse()
+            for name, morsel in http.cookies.SimpleCookie(answer.headers.get("Set-Cookie", "")).items():
+                self.cookies[name] = morsel.value
+            return answer.read().decode()
+        finally:
+            connection.close()
+
+    def decide(self, url, decision, password="correct horse battery"):
+        parts = urllib.parse.urlsplit(url)
+        page = self._request("GET", f"{parts.path}?{parts.query}")
+        fields = dict(re.findall(r'name="(\w+)"[^>]*? value="([^"]*)"', page))
+        fields.update(username="alice", password=password, decision=decision)
+        return self._request("POST", parts.path, urllib.parse.urlencode(fields))
 
 
 @pytest.mark.parametrize("through, destination", FAMILIES)
@@ -129,3 +179,40 @@ def test_given_a_flow_when_a_process_of_a_member_dies_then_traffic_is_back_and_o
     soon(lambda: tcp_answers(a, 8000), f"traffic after the death of {role}")
     assert a.tunnel_address(4) == a.v4
     assert len(mesh.plane.devices()) == 2
+
+
+def test_given_a_user_and_a_password_when_started_then_the_member_joins_and_a_restart_needs_no_login(mesh):
+    member = with_password(mesh, mesh.member()).start()
+    before = member.v4
+    member.stop()
+    member.start()
+    assert member.v4 == before
+    assert len(mesh.plane.devices()) == 1
+
+
+def test_given_a_wrong_password_when_started_then_it_says_so_and_ends(mesh):
+    member = with_password(mesh, mesh.member(), "wrong horse battery")
+    member.launch()
+    assert member.process.wait(20 * nodes.slowness()) == 1
+    assert "--password" in member.process.text()
+    member.process = None
+    member.notify.close()
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_given_no_credentials_when_started_then_a_person_decides_in_a_browser(mesh, decision):
+    member = mesh.member()
+    member.credentials = []
+    member.launch()
+    prompt = soon(lambda: re.search(r"https://auth\S+user_code=\S+", "\n".join(member.process.stdout_lines)), "the prompt")
+    status = member.ctl("status").stdout
+    assert status.startswith("Status: WaitingForAuth\nYour device must be registered with Nexodus.\nYour one-time code is: ")
+    assert prompt.group(0) in status
+    Person(mesh).decide(prompt.group(0), decision)
+    if decision == "approve":
+        member.notify.wait("READY=1", member.process, 30 * nodes.slowness())
+        assert member.tunnel_address(4)
+        soon(lambda: "Authentication succeeded." in member.process.stdout_lines, "the word of it")
+    else:
+        soon(lambda: "refused in the browser" in member.process.text(), "what came of it")
+        assert not mesh.plane.devices()
