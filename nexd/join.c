@@ -266,8 +266,8 @@ static void phase(struct parent *parent, const struct ipc_phase *message)
     join->phase = message->phase;
     memcpy(join->phase_text, message->text, sizeof join->phase_text);
     if (log_ratelimit_ok(&often))
-        log_write(message->phase == IPC_PHASE_CACHED ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "%s%s%s",
-                  phase_name(join->phase), join->phase_text[0] ? ": " : "", join->phase_text);
+        log_write(message->phase == IPC_PHASE_CACHED && message->text[0] ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                  "%s%s%s", phase_name(join->phase), join->phase_text[0] ? ": " : "", join->phase_text);
     join_status(parent);
 }
 
