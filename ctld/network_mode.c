@@ -24,7 +24,7 @@
 struct network_mode *network_mode_new(struct http *http, struct peers *peers, struct device *device,
                                       const struct network_mode_ops *ops, void *arg)
 {
-    struct network_mode *mode = calloc(1, sizeof *mode);
+    struct network_mode *mode = sodium_init() < 0 ? NULL : calloc(1, sizeof *mode);
     if (mode) {
         mode->http = http;
         mode->peers = peers;

@@ -54,14 +54,13 @@ void follow_destroy(struct follow *follow)
 
 /* -- Ends -- */
 
-/* The stream has lived for a while: what was wrong before is over. */
 static void proven(struct follow *follow)
 {
     retry_succeeded(&follow->retry);
-    if (follow->troubled) {
-        follow->troubled = false;
+    if (follow->troubled)
         follow->ops->trouble(follow->arg, NULL);
-    }
+    follow->troubled = false;
+    follow->ops->steady(follow->arg);
 }
 
 static void pause_for(struct follow *follow, uint64_t pause_ms)

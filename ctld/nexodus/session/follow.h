@@ -26,6 +26,8 @@ struct follow_ops {
     void (*group)(void *arg, const char *id);
     /* The stream has failed FOLLOW_PATIENCE times in a row, and goes on to be tried; NULL: it works again. */
     void (*trouble)(void *arg, const char *text);
+    /* A stream has lived for FOLLOW_LIVED_MS: what was wrong before is over. */
+    void (*steady)(void *arg);
     /* OUTCOME_AUTH or OUTCOME_GONE: the token is not good (any more). Nothing is followed now. */
     void (*refused)(void *arg, enum outcome outcome, const char *text);
 };

@@ -241,8 +241,10 @@ void session_refused(struct session *session, const char *text)
         login_token_refused(session->login);
     if (quiet)
         session_begin(session, plan);
-    else
+    else if (session->retry.failures < SESSION_REFUSALS)
         session_again(session, plan, 0, text);
+    else
+        pause_for(session, plan, retry_failed(&session->slow, env_random(&session->env), 0), text);
 }
 
 /* -- Telling -- */

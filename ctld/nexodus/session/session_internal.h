@@ -13,6 +13,7 @@ enum {
     SESSION_HOPELESS_BASE_MS = 60000, /* what is refused for good is tried again, slowly: operators repair */
     SESSION_HOPELESS_CAP_MS = 900000,
     SESSION_QUIET_S = 60,  /* a refusal after so long without one is followed up at once */
+    SESSION_REFUSALS = 3,  /* so many in a row are tried again soon; then slowly */
     SESSION_RENEW_S = 600, /* a key pair is replaced no more often */
     SESSION_DENIED_MS = 15000,
     SESSION_DENIED_MAX = 4, /* codes that nobody confirms before we give up */

@@ -183,10 +183,7 @@ static void joined(struct session *session)
         log_info("registered as device %s in VPC %s", enrol->device_id, enrol->vpc.id);
     session->vpc = enrol->vpc;
     session->ever_worked = true;
-    session->state = SESSION_FOLLOW;
-    session->trouble[0] = '\0';
-    retry_succeeded(&session->retry);
-    retry_succeeded(&session->slow);
+    session->state = SESSION_FOLLOW; /* whether that is the end of trouble, the stream will tell */
     session->ops->identity(session->arg, enrol->device_id);
     follow_start(&session->follow, session->bearer, session->bearer_kind);
     publish_start(&session->publish, enrol->device_id, session->bearer, session->bearer_kind, &enrol->sent);

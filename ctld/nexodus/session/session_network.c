@@ -61,6 +61,8 @@ static void on_list(void *arg)
     struct session *session = arg;
     session->cached = false;
     session->listed = true;
+    if (!session->follow.troubled)
+        session->trouble[0] = '\0';
     list_hand_on(session);
     unsaved(session);
     session_phase_tell(session);
@@ -98,6 +100,13 @@ static void on_trouble(void *arg, const char *text)
     session_phase_tell(session);
 }
 
+static void on_steady(void *arg)
+{
+    struct session *session = arg;
+    retry_succeeded(&session->retry);
+    retry_succeeded(&session->slow);
+}
+
 static void on_refused(void *arg, enum outcome outcome, const char *text)
 {
     (void)outcome;
@@ -109,6 +118,7 @@ const struct follow_ops session_follow_ops = {.list = on_list,
                                               .removed = on_removed,
                                               .group = on_group,
                                               .trouble = on_trouble,
+                                              .steady = on_steady,
                                               .refused = on_refused};
 
 /* -- Our own endpoints -- */

@@ -263,7 +263,7 @@ static bool refused(struct plane *plane, struct sim_request *request)
                          plane->retry_after ? plane->retry_after : "");
     else if (by_key && (plane->key_dead || strcmp(request->authorization, "Bearer " PLANE_KEY) != 0))
         sim_answer(plane->sim, request, PLANE_LATENCY_MS, 401, "{\"error\":\"invalid reg key\"}");
-    else if (by_device && !by_token(plane, request))
+    else if (by_device && (plane->tokens_dead || !by_token(plane, request)))
         sim_answer(plane->sim, request, PLANE_LATENCY_MS, 401, "{\"error\":\"invalid device token\"}");
     else
         return false;

@@ -30,9 +30,10 @@ struct plane {
     } streams[PLANE_STREAMS];
     const char *group_rules; /* inbound_rules of the VPC's group; NULL = none */
     /* Faults: */
-    bool refuses;    /* no connection at all */
-    bool key_dead;   /* the registration key is revoked: 401 */
-    unsigned status; /* everything is answered with this; 0 = normal */
+    bool refuses;     /* no connection at all */
+    bool key_dead;    /* the registration key is revoked: 401 */
+    bool tokens_dead; /* no device token is good, however fresh */
+    unsigned status;  /* everything is answered with this; 0 = normal */
     const char *status_body, *retry_after;
     uint64_t stream_life_ms; /* streams are cut after so long; 0 = never */
     bool conflict_foreign;   /* the first registration meets somebody else's device */
