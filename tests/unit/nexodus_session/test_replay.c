@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REPLAY_MAX_S = 120 };
+
 static struct sim sim;
 
 struct replay {
@@ -78,31 +80,41 @@ static void serve(struct sim *served, struct sim_request *request)
         sim_answer(served, request, 3, (unsigned)number_of(exchange, "status"), text_of(exchange, "answer"));
 }
 
-/* Our endpoint, as the recorded registration had it. */
-static void endpoint_take(const struct json_value *exchanges)
+/* Copies the text after `before`, up to the next quote, and returns where that is; NULL: there is none. */
+static const char *quoted_take(const char *text, const char *before, char *out, size_t size)
+{
+    const char *found = text ? strstr(text, before) : NULL;
+    if (!found)
+        return NULL;
+    found += strlen(before);
+    const size_t length = strcspn(found, "\"");
+    snprintf(out, size, "%.*s", (int)length, found);
+    return found + length;
+}
+
+/* Our endpoints, as the recorded registration had them. */
+static void endpoints_take(const struct json_value *exchanges)
 {
     for (const struct json_value *at = json_first(exchanges); at; at = json_next(at)) {
-        const char *address = strstr(text_of(at, "body"), "\"address\":\"127");
-        if (!address)
+        char local[64], reflexive[64];
+        const char *rest =
+            quoted_take(text_of(at, "body"), "\"endpoints\":[{\"address\":\"", local, sizeof local);
+        if (!rest)
             continue;
-        char local[64];
-        snprintf(local, sizeof local, "%.*s", (int)strcspn(address + 11, "\""), address + 11);
-        sim_published(&sim, local, local, true);
+        ck_assert_ptr_nonnull(quoted_take(rest, "\"address\":\"", reflexive, sizeof reflexive));
+        sim_published(&sim, local, reflexive, true);
         return;
     }
 }
 
 static void hostname_take(const struct json_value *exchanges, char *out, size_t size)
 {
-    for (const struct json_value *at = json_first(exchanges); at; at = json_next(at)) {
-        const char *name = strstr(text_of(at, "body"), "\"hostname\":\"");
-        if (name)
-            snprintf(out, size, "%.*s", (int)strcspn(name + 12, "\""), name + 12);
-    }
+    for (const struct json_value *at = json_first(exchanges); at; at = json_next(at))
+        quoted_take(text_of(at, "body"), "\"hostname\":\"", out, size);
 }
 
-/* Replays the file, and a minute more; all of it must have been asked for unless the session gave up. */
-static void replay_file(const char *name)
+/* Replays the file until all of it has been asked for, and `after_ms` more. */
+static void replay_file_and(const char *name, uint64_t after_ms)
 {
     static const struct json_limits limits = {
         .bytes_max = 1 << 20, .string_max = 64 << 10, .values_max = 8192, .depth_max = 16};
@@ -122,7 +134,7 @@ static void replay_file(const char *name)
     sim.wall_ms0 += number_of(replay.next, "t_ms");
     if (text_of(replay.root, "public_key")[0])
         ck_assert_int_eq(key_parse(text_of(replay.root, "public_key"), sim.public_key), NX_OK);
-    endpoint_take(exchanges);
+    endpoints_take(exchanges);
     hostname_take(exchanges, hostname, sizeof hostname);
     const struct json_value *token = json_member(replay.root, "auth_token");
     if (token) {
@@ -138,11 +150,20 @@ static void replay_file(const char *name)
                                     .username = text_of(replay.root, "username"),
                                     .password = text_of(replay.root, "password"),
                                     .request_ip = text_of(replay.root, "request_ip"),
+                                    .vpc_id = text_of(replay.root, "vpc_id"),
                                     .security_group_id = text_of(replay.root, "security_group_id")};
     sim_begin(&sim, &config);
-    sim_run_for(&sim, 60000);
+    for (unsigned s = 0; s < REPLAY_MAX_S && replay.next; s++)
+        sim_run_for(&sim, 1000);
+    sim_run_for(&sim, after_ms);
     ck_assert_msg(replay.next == NULL, "%zu requests only, then: %s", replay.count, sim_phase_text(&sim));
     json_reader_free(replay.reader);
+}
+
+/* Nothing more is asked within a minute after the last recorded request. */
+static void replay_file(const char *name)
+{
+    replay_file_and(name, 60000);
 }
 
 static void ck_joined(void)
@@ -156,16 +177,18 @@ static void ck_joined(void)
     ck_assert_ptr_null(strstr(sim.slots[IPC_SLOT_NETWORK], "bearer_token"));
 }
 
-static const char *const joins[] = {"reg-key-first.json", "reg-key-again.json",   "security-group.json",
-                                    "request-ip.json",    "password.json",        "stored-token.json",
-                                    "refresh.json",       "refresh-revoked.json", "device-flow.json"};
+static const char *const joins[] = {"reg-key-first.json",   "reg-key-again.json", "reg-key-group.json",
+                                    "reg-key-jwt.json",     "second-device.json", "two-addresses.json",
+                                    "security-group.json",  "request-ip.json",    "vpc-id.json",
+                                    "password.json",        "stored-token.json",  "refresh.json",
+                                    "refresh-revoked.json", "device-flow.json"};
 
 START_TEST(a_join_asks_what_upstream_asks)
 {
     replay_file(joins[_i]);
     ck_joined();
-    const bool by_key = strstr(joins[_i], "key") || strstr(joins[_i], "ip.");
-    ck_assert(by_key == (sim.slots[IPC_SLOT_AUTH_TOKEN] == NULL));
+    const bool by_user = sim_count(&sim, "/api/users/me", 0) > 0;
+    ck_assert(by_user == (sim.slots[IPC_SLOT_AUTH_TOKEN] != NULL));
     sim_destroy(&sim);
 }
 END_TEST
@@ -195,16 +218,42 @@ START_TEST(a_code_is_shown_while_it_is_wanted)
 }
 END_TEST
 
-START_TEST(hopeless_keys_end_with_what_to_do)
+/* Whoever says no is not asked the same again and again, as upstream's programs do; a new code is shown,
+ * though. */
+START_TEST(a_code_that_is_refused_or_forgotten_is_followed_by_another)
 {
     static const struct {
-        const char *file, *says;
-    } cases[] = {{"reg-key-unknown.json", "create a new key"},
-                 {"reg-key-deleted.json", "create a new key"},
-                 {"reg-key-expired.json", "expired"},
-                 {"reg-key-exhausted.json", "create a new key"}};
-    replay_file(cases[_i].file);
-    ck_assert_msg(strstr(sim.given_up, cases[_i].says) != NULL, "%s", sim.given_up);
+        const char *file, *says, *code;
+    } cases[] = {{"device-flow-denied.json", "refused in the browser", "NIOI-YWUU"},
+                 {"device-flow-expired.json", "nobody entered the code in time", "OXXI-TAIL"},
+                 {"refresh-revoked-browser.json", "", "JRTB-QRXV"}};
+    bool said = cases[_i].says[0] == '\0';
+    replay_file_and(cases[_i].file, 0);
+    ck_assert_str_eq(sim.prompt_code, cases[_i].code);
+    for (size_t i = 0; i < sim.phase_count; i++)
+        said |= strstr(sim.phases[i].text, cases[_i].says) != NULL;
+    ck_assert(said);
+    ck_assert_str_eq(sim.given_up, "");
+    ck_assert_ptr_null(sim.slots[IPC_SLOT_AUTH_TOKEN]);
+    sim_destroy(&sim);
+}
+END_TEST
+
+static const struct {
+    const char *file, *says;
+} hopeless[] = {{"reg-key-unknown.json", "create a new key"},
+                {"reg-key-deleted.json", "create a new key"},
+                {"reg-key-malformed.json", "create a new key"},
+                {"reg-key-jwt-expired.json", "expired"},
+                {"reg-key-expired.json", "expired"},
+                {"reg-key-exhausted.json", "create a new key"},
+                {"wrong-password.json", "--password"},
+                {"vpc-id-unknown.json", "--vpc-id"}};
+
+START_TEST(what_is_hopeless_ends_at_once_with_what_to_do)
+{
+    replay_file(hopeless[_i].file);
+    ck_assert_msg(strstr(sim.given_up, hopeless[_i].says) != NULL, "%s", sim.given_up);
     sim_destroy(&sim);
 }
 END_TEST
@@ -214,7 +263,9 @@ static void fill(TCase *tcase)
     tcase_add_loop_test(tcase, a_join_asks_what_upstream_asks, 0, sizeof joins / sizeof *joins);
     tcase_add_test(tcase, a_regular_cut_costs_nothing);
     tcase_add_test(tcase, a_code_is_shown_while_it_is_wanted);
-    tcase_add_loop_test(tcase, hopeless_keys_end_with_what_to_do, 0, 4);
+    tcase_add_loop_test(tcase, a_code_that_is_refused_or_forgotten_is_followed_by_another, 0, 3);
+    tcase_add_loop_test(tcase, what_is_hopeless_ends_at_once_with_what_to_do, 0,
+                        sizeof hopeless / sizeof *hopeless);
 }
 
 int main(void)
