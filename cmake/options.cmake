@@ -1,6 +1,7 @@
 # Build options, warnings and hardening for our own code.
 option(NEXD_SANITIZE "build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(NEXD_FUZZ "build the libFuzzer targets (needs Clang)" OFF)
+option(NEXD_COVERAGE "count which lines run (needs Clang); for scripts/coverage only" OFF)
 set(LWIP_SOURCE_DIR "" CACHE PATH "unpacked lwIP 2.2.1 source; fetched and verified when empty")
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -37,6 +38,13 @@ if(NEXD_SANITIZE OR NEXD_FUZZ)
   target_compile_definitions(nexd_hardening INTERFACE NEXD_SANITIZE=1)
 else()
   target_compile_options(nexd_hardening INTERFACE $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=3>)
+endif()
+
+# Counters are mapped from a file before main(): a process in its sandbox can write none at its end, and one that is killed has counted.
+if(NEXD_COVERAGE)
+  set(nexd_profile "-fprofile-instr-generate=${CMAKE_BINARY_DIR}/profile/%p%c.profraw")
+  target_compile_options(nexd_hardening INTERFACE ${nexd_profile} -fcoverage-mapping "SHELL:-mllvm -runtime-counter-relocation")
+  target_link_options(nexd_hardening INTERFACE ${nexd_profile})
 endif()
 
 # nexd_own: the above, with the warnings that our own code must compile clean under.
