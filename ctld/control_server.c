@@ -58,14 +58,13 @@ static void timer_add(struct event *event, unsigned ms)
 static void client_state(struct control_call *client, enum client_state state)
 {
     const struct control_limits *limits = client->server->limits;
-    const unsigned limit_ms[] = {
-        [IDLE] = limits->idle_ms, [REQUEST] = limits->request_ms, [CALL] = 0, [ANSWER] = limits->write_ms};
+    const unsigned limit_ms[] = {[IDLE] = limits->idle_ms,
+                                 [REQUEST] = limits->request_ms,
+                                 [CALL] = limits->call_ms,
+                                 [ANSWER] = limits->write_ms};
     client->state = state;
     client->active_ns = clock_now_ns();
-    if (limit_ms[state])
-        timer_add(client->timeout, limit_ms[state]);
-    else
-        event_del(client->timeout);
+    timer_add(client->timeout, limit_ms[state]);
     if (state == IDLE || state == REQUEST)
         event_add(client->readable, NULL);
     else
@@ -190,7 +189,13 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    client_close(arg, "it took too long");
+    struct control_call *client = arg;
+    if (client->state != CALL) {
+        client_close(client, "it took too long");
+        return;
+    }
+    client->server->handler->cancel(client->server->arg, client);
+    control_refuse(client, "nexd did not come to an answer in time; try again");
 }
 
 static void client_answered(struct control_call *client)
@@ -224,30 +229,38 @@ void control_refuse(struct control_call *client, const char *error)
 
 /* -- New clients -- */
 
-/* A place for one more: the one that has been quiet the longest leaves, unless all are being worked for. */
-static bool room_make(struct control_server *server)
+/* Who leaves when a place is needed: the one that has been quiet the longest. NULL: all are being worked for.
+ */
+static struct control_call *quiet_find(const struct control_server *server)
 {
-    if (server->count < CONTROL_CLIENTS_MAX)
-        return true;
     struct control_call *quiet = NULL;
     for (size_t i = 0; i < server->count; i++) {
         struct control_call *client = server->clients[i];
         if (client->state != CALL && (!quiet || client->active_ns < quiet->active_ns))
             quiet = client;
     }
-    if (quiet)
-        client_close(quiet, "its place was needed");
-    return quiet != NULL;
+    return quiet;
 }
 
-/* Takes over `fd`. */
+static bool room_is(const struct control_server *server)
+{
+    return server->count < CONTROL_CLIENTS_MAX || quiet_find(server);
+}
+
+static void room_make(struct control_server *server)
+{
+    if (server->count == CONTROL_CLIENTS_MAX)
+        client_close(quiet_find(server), "its place was needed");
+}
+
+/* Takes over `fd`; there is room for it. */
 static void client_open(struct control_server *server, int fd)
 {
     struct ucred peer;
     socklen_t length = sizeof peer;
     struct control_call *client = NULL;
     /* Who cannot be named is not served: every change is logged with its author. */
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && room_make(server))
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
         client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
@@ -265,8 +278,15 @@ static void client_open(struct control_server *server, int fd)
         client_free(client);
         return;
     }
+    room_make(server);
     server->clients[server->count++] = client;
     client_state(client, IDLE);
+}
+
+static void accept_pause(struct control_server *server)
+{
+    event_del(server->acceptable);
+    timer_add(server->accept_again, ACCEPT_PAUSE_MS);
 }
 
 static void on_acceptable(evutil_socket_t listener, short what, void *arg)
@@ -274,6 +294,10 @@ static void on_acceptable(evutil_socket_t listener, short what, void *arg)
     (void)what;
     struct control_server *server = arg;
     for (size_t i = 0; i < ACCEPT_BATCH; i++) {
+        if (!room_is(server)) {
+            accept_pause(server);
+            return;
+        }
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             client_open(server, fd);
@@ -281,8 +305,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *arg)
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             log_warn("control socket: accept: %s", strerror(errno));
-            event_del(server->acceptable);
-            timer_add(server->accept_again, ACCEPT_PAUSE_MS);
+            accept_pause(server);
             return;
         }
     }

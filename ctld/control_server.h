@@ -2,7 +2,8 @@
  *
  * A client cannot hurt the others: their number, the size of a request, the time for one, and the answers
  * that wait for a slow reader are bounded; one request of a client is worked on at a time, and no more is
- * read of it meanwhile. When all places are taken, the client that has been quiet the longest makes room. */
+ * read of it meanwhile. When all places are taken, the client that has been quiet the longest makes room;
+ * when all of them are being worked for, those who come wait in the kernel's queue. */
 #ifndef NEXD_CTLD_CONTROL_SERVER_H
 #define NEXD_CTLD_CONTROL_SERVER_H
 
@@ -18,9 +19,12 @@ enum {
 struct control_limits {
     unsigned idle_ms;    /* without any request */
     unsigned request_ms; /* from a request's first byte to its last */
+    unsigned call_ms;    /* for what a request asks, until it is refused instead */
     unsigned write_ms;   /* without the client taking any of its answer */
 };
-static const struct control_limits control_limits_default = {60000, 10000, 10000};
+/* A request that asks other processes takes seconds at most; that one of them never answers must not cost a
+ * place for ever. */
+static const struct control_limits control_limits_default = {60000, 10000, 60000, 10000};
 
 struct event_base;
 struct control_server;
@@ -29,7 +33,7 @@ struct control_call;
 struct control_handler {
     /* A request; answered by control_answer() or control_refuse(), at once or later. */
     void (*call)(void *arg, struct control_call *call, const struct jsonrpc_request *request);
-    /* The client is gone; `call`, not answered yet, must not be used any more. */
+    /* The client is gone, or has waited too long; `call`, not answered yet, must not be used any more. */
     void (*cancel)(void *arg, struct control_call *call);
 };
 

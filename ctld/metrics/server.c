@@ -187,26 +187,34 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 
 /* -- New clients -- */
 
-/* A place for one more: the one that has been quiet the longest leaves, unless all are being worked for. */
-static bool room_make(struct scrape_server *server)
+/* Who leaves when a place is needed: the one that has been quiet the longest. NULL: all are being worked for.
+ */
+static struct scrape_call *quiet_find(const struct scrape_server *server)
 {
-    if (server->count < SCRAPE_CLIENTS_MAX)
-        return true;
     struct scrape_call *quiet = NULL;
     for (size_t i = 0; i < server->count; i++) {
         struct scrape_call *client = server->clients[i];
         if (client->state != CALL && (!quiet || client->active_ns < quiet->active_ns))
             quiet = client;
     }
-    if (quiet)
-        client_close(quiet, "its place was needed");
-    return quiet != NULL;
+    return quiet;
 }
 
-/* Takes over `fd`. */
+static bool room_is(const struct scrape_server *server)
+{
+    return server->count < SCRAPE_CLIENTS_MAX || quiet_find(server);
+}
+
+static void room_make(struct scrape_server *server)
+{
+    if (server->count == SCRAPE_CLIENTS_MAX)
+        client_close(quiet_find(server), "its place was needed");
+}
+
+/* Takes over `fd`; there is room for it. */
 static void client_open(struct scrape_server *server, int fd)
 {
-    struct scrape_call *client = room_make(server) ? calloc(1, sizeof *client) : NULL;
+    struct scrape_call *client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
         return;
@@ -223,7 +231,14 @@ static void client_open(struct scrape_server *server, int fd)
         return;
     }
     timer_add(client->timeout, server->limits->request_ms);
+    room_make(server);
     server->clients[server->count++] = client;
+}
+
+static void accept_pause(struct scrape_server *server)
+{
+    event_del(server->acceptable);
+    timer_add(server->accept_again, ACCEPT_PAUSE_MS);
 }
 
 static void on_acceptable(evutil_socket_t listener, short what, void *arg)
@@ -231,6 +246,10 @@ static void on_acceptable(evutil_socket_t listener, short what, void *arg)
     (void)what;
     struct scrape_server *server = arg;
     for (size_t i = 0; i < ACCEPT_BATCH; i++) {
+        if (!room_is(server)) {
+            accept_pause(server);
+            return;
+        }
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             client_open(server, fd);
@@ -238,8 +257,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *arg)
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             log_warn("metrics: accept: %s", strerror(errno));
-            event_del(server->acceptable);
-            timer_add(server->accept_again, ACCEPT_PAUSE_MS);
+            accept_pause(server);
             return;
         }
     }

@@ -2,7 +2,7 @@
  *
  * A client cannot hurt the others, nor ctld's other work: their number, the size of a request, the time for
  * one and for taking its answer are bounded. When all places are taken, the client that has been quiet the
- * longest makes room. */
+ * longest makes room; when all of them are being worked for, those who come wait in the kernel's queue. */
 #ifndef NEXD_CTLD_METRICS_SERVER_H
 #define NEXD_CTLD_METRICS_SERVER_H
 
