@@ -53,6 +53,26 @@ static void put_socket(struct jsonrpc_text *text, const char *name, const struct
         jsonrpc_putf(text, ",\"%s\":\"%s\"", name, netsock_format(socket, address));
 }
 
+/* The far end: its key, and its name where the network has one for it. */
+static void put_peer(struct jsonrpc_text *text, const struct control_methods *methods,
+                     const struct ipc_flow_status *flow)
+{
+    const char *hostname = "", *method = "";
+    char key[KEY_TEXT_MAX];
+    if (!flow->peer_known) {
+        jsonrpc_putf(text, ",\"peer\":null,\"peer_name\":null");
+        return;
+    }
+    const struct peer *peer = peers_find(methods->peers, flow->peer);
+    if (peer && methods->ops->describe)
+        methods->ops->describe(methods->arg, peer, &hostname, &method);
+    jsonrpc_putf(text, ",\"peer\":\"%s\",\"peer_name\":", key_format(flow->peer, key));
+    if (hostname[0])
+        jsonrpc_put_string(text, hostname, strlen(hostname));
+    else
+        jsonrpc_putf(text, "null");
+}
+
 /* TCP towards the peer. */
 static void put_transport(struct jsonrpc_text *text, const struct ipc_flow_status *flow)
 {
@@ -65,25 +85,21 @@ static void put_transport(struct jsonrpc_text *text, const struct ipc_flow_statu
                  flow->retransmitted_bytes);
 }
 
-static void put_flow(struct jsonrpc_text *text, const struct device *device,
+static void put_flow(struct jsonrpc_text *text, const struct control_methods *methods,
                      const struct ipc_flow_status *flow)
 {
     static const char *const states[] = {[IPC_FLOW_CONNECTING] = "connecting",
                                          [IPC_FLOW_OPEN] = "open",
                                          [IPC_FLOW_HOST_ENDED] = "host-ended",
                                          [IPC_FLOW_MESH_ENDED] = "mesh-ended"};
-    char key[KEY_TEXT_MAX];
     jsonrpc_put(text, "{", 1);
-    put_rule(text, device, flow->rule_id);
+    put_rule(text, methods->device, flow->rule_id);
     jsonrpc_putf(text, ",\"direction\":\"%s\",\"protocol\":\"%s\"",
                  rule_direction_name((enum rule_direction)flow->direction),
                  rule_protocol_name((enum rule_protocol)flow->protocol));
     put_socket(text, "client", &flow->client);
     put_socket(text, "destination", &flow->dest);
-    if (flow->peer_known)
-        jsonrpc_putf(text, ",\"peer\":\"%s\"", key_format(flow->peer, key));
-    else
-        jsonrpc_putf(text, ",\"peer\":null");
+    put_peer(text, methods, flow);
     jsonrpc_putf(text,
                  ",\"state\":\"%s\",\"to_mesh_bytes\":%" PRIu64 ",\"to_host_bytes\":%" PRIu64
                  ",\"age_ms\":%" PRIu64,
@@ -100,7 +116,7 @@ static void on_flow(struct control_methods *methods, struct control_pending *pen
     struct jsonrpc_text *text = &flows->text;
     if (message->header.type == IPC_MSG_FLOW_STATUS) {
         jsonrpc_putf(text, flows->count++ ? "," : "{\"flows\":[");
-        put_flow(text, methods->device, &message->body.flow_status);
+        put_flow(text, methods, &message->body.flow_status);
         return;
     }
     uint8_t outcome = message->body.result.result;

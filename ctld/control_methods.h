@@ -25,6 +25,8 @@ struct control_methods_ops {
     uint64_t (*wall_s)(void *arg);
     /* False: there is no such network (static mode). May be NULL. */
     bool (*network)(void *arg, struct control_network *out);
+    /* Sets what is known of the peer beyond its key; leaves the rest as it is. May be NULL. */
+    void (*describe)(void *arg, const struct peer *peer, const char **hostname, const char **method);
 };
 
 struct control_methods;

@@ -1,8 +1,6 @@
 /* What operators see of the network. */
 #include "ctld/network_mode_internal.h"
 
-#include <string.h>
-
 struct session_status network_mode_status(const struct network_mode *mode)
 {
     if (mode->started)
@@ -33,24 +31,12 @@ bool network_mode_tell(const struct network_mode *mode, struct control_network *
     return true;
 }
 
-struct search {
-    const uint8_t *key;
-    const char **hostname, **method;
-};
-
-static void compare(void *arg, const struct peering_status *status)
-{
-    const struct search *search = arg;
-    if (status->own || memcmp(status->public_key, search->key, KEY_BYTES) != 0)
-        return;
-    *search->hostname = status->hostname;
-    *search->method = status->method;
-}
-
 void network_mode_describe(const struct network_mode *mode, const uint8_t public_key[KEY_BYTES],
                            const char **hostname, const char **method, uint64_t now_ns)
 {
-    struct search search = {public_key, hostname, method};
-    if (mode->mesh)
-        peering_each(mesh_peering(mode->mesh), now_ns, compare, &search);
+    struct peering_status status;
+    if (!mode->mesh || !peering_find(mesh_peering(mode->mesh), public_key, now_ns, &status))
+        return;
+    *hostname = status.hostname;
+    *method = status.method;
 }

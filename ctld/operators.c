@@ -41,7 +41,7 @@ static uint64_t wall_s(void *arg)
 
 static const struct connectivity_ops connectivity_ops = {.send = send_tunneld, .describe = describe};
 static const struct control_methods_ops methods_ops = {
-    .send = send_any, .now_ns = now_ns, .wall_s = wall_s, .network = network};
+    .send = send_any, .now_ns = now_ns, .wall_s = wall_s, .network = network, .describe = describe};
 static const struct gather_ops gather_ops = {.send = send_any};
 
 /* -- The control socket -- */

@@ -410,6 +410,16 @@ void peering_each(const struct peering *peering, uint64_t now_ns,
     }
 }
 
+bool peering_find(const struct peering *peering, const uint8_t public_key[KEY_BYTES], uint64_t now_ns,
+                  struct peering_status *out)
+{
+    const struct entry *entry = roster_by_key(&peering->roster, public_key);
+    if (!entry || entry->own || !is_peer(peering, entry))
+        return false;
+    *out = status_of(peering, entry, peering_relay_present(peering, now_ns), now_ns);
+    return true;
+}
+
 bool peering_relay_present(const struct peering *peering, uint64_t now_ns)
 {
     return relay_healthy(relay_find(peering), now_ns);

@@ -87,6 +87,9 @@ struct peering_status {
 /* In the order of ids. `each` may not call back into peering. As of the last peering_run(). */
 void peering_each(const struct peering *peering, uint64_t now_ns,
                   void (*each)(void *arg, const struct peering_status *status), void *arg);
+/* The same of the one peer with that key. False: there is none. */
+bool peering_find(const struct peering *peering, const uint8_t public_key[KEY_BYTES], uint64_t now_ns,
+                  struct peering_status *out);
 /* A relay answers. */
 bool peering_relay_present(const struct peering *peering, uint64_t now_ns);
 /* Our NAT, or the operator, keeps others from reaching us directly. */

@@ -40,8 +40,8 @@ static struct { /* a question of the methods, not answered yet */
 static bool link_is_up;
 static const char *refusal; /* the parent's answer to changes of rules; NULL = done */
 
-/* Short enough to wait for. */
-static const struct control_limits limits = {.idle_ms = 300, .request_ms = 200, .write_ms = 200};
+/* Short enough to wait for; that of a call is a test's own. */
+static struct control_limits limits;
 
 /* -- What ctld's main.c would be -- */
 
@@ -109,8 +109,15 @@ static int ping_send(void *arg, enum ipc_type type, uint32_t request, const void
 }
 
 static const struct connectivity_ops connectivity_ops = {.send = ping_send};
+
+static void describe(void *arg, const struct peer *peer, const char **hostname, const char **method)
+{
+    (void)arg, (void)peer, (void)method;
+    *hostname = "ctl-\"b";
+}
+
 static const struct control_methods_ops methods_ops = {
-    .send = methods_send, .now_ns = now_ns, .wall_s = wall_s};
+    .send = methods_send, .now_ns = now_ns, .wall_s = wall_s, .describe = describe};
 
 static const char peer_key_text[] = "Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=";
 
@@ -173,6 +180,7 @@ static void listener_open(void)
 static void set_up(void)
 {
     log_init("test", LOG_LEVEL_ERROR);
+    limits = (struct control_limits){.idle_ms = 300, .request_ms = 200, .call_ms = 60000, .write_ms = 200};
     base = event_base_new();
     peers = peers_new(&peers_ops, NULL);
     device = (struct device){.known = true};
@@ -588,13 +596,14 @@ START_TEST(flows_are_listed)
         "\\\"ingress\\\",\\\"protocol\\\":\\\"tcp\\\",\\\"client\\\":\\\"100.64.0.9:5000\\\","
         "\\\"destination\\\":"
         "\\\"100.64.0.7:8080\\\",\\\"peer\\\":\\\"Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/"
-        "lIbZ8M6W71Fg=\\\",\\\"state\\\":"
+        "lIbZ8M6W71Fg=\\\",\\\"peer_name\\\":\\\"ctl-\\\\\\\"b\\\",\\\"state\\\":"
         "\\\"host-ended\\\",\\\"to_mesh_bytes\\\":18446744073709551615,\\\"to_host_bytes\\\":2,\\\"age_"
         "ms\\\":3,\\\"congestion_control\\\":\\\"cubic\\\",\\\"rtt_us\\\":80123,\\\"min_rtt_us\\\":80001,"
         "\\\"cwnd_bytes\\\":13800,\\\"pacing_bytes_per_s\\\":4,\\\"delivery_bytes_per_s\\\":5,"
         "\\\"retransmitted_bytes\\\":6},"
         "{\\\"rule\\\":null,\\\"direction\\\":\\\"egress\\\",\\\"protocol\\\":\\\"udp\\\",\\\"client\\\":"
-        "\\\"100.64.0.9:5000\\\",\\\"destination\\\":null,\\\"peer\\\":null,\\\"state\\\":\\\"connecting\\\","
+        "\\\"100.64.0.9:5000\\\",\\\"destination\\\":null,\\\"peer\\\":null,\\\"peer_name\\\":null,"
+        "\\\"state\\\":\\\"connecting\\\","
         "\\\"to_mesh_bytes\\\":18446744073709551615,\\\"to_host_bytes\\\":2,\\\"age_ms\\\":3}],"
         "\\\"truncated\\\":true}"
         "\",\"error\":null}\n");
@@ -800,6 +809,51 @@ START_TEST(a_client_that_leaves_while_it_waits_is_forgotten)
 }
 END_TEST
 
+/* tunneld has got the question and says nothing. */
+START_TEST(who_is_not_answered_is_told_so_and_can_ask_again)
+{
+    bool closed;
+    limits.call_ms = 200;
+    int fd = client_connect();
+    client_send(fd, "{\"method\":\"NexdCtl.ListFlows\",\"params\":[\"\"],\"id\":1}");
+    until_asked(IPC_MSG_FLOWS_QUERY);
+    uint32_t request = asked.request;
+    asked.request = 0;
+    ck_assert_str_eq(
+        client_read(fd, 1, &closed),
+        "{\"id\":1,\"result\":null,\"error\":\"nexd did not come to an answer in time; try again\"}\n");
+    tunneld_says(IPC_MSG_RESULT, request, NULL); /* too late for anybody */
+    exchange(fd, "{\"method\":\"NexdCtl.GetTunnelIPv4\",\"params\":[\"\"],\"id\":2}",
+             "{\"id\":2,\"result\":\"100.64.0.7\",\"error\":null}\n");
+    close(fd);
+}
+END_TEST
+
+START_TEST(where_all_are_being_worked_for_others_wait_and_are_served)
+{
+    bool closed;
+    int working[CONTROL_CLIENTS_MAX];
+    tunneld_answers = false;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        working[i] = client_connect();
+        client_send(working[i], "{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":1}");
+        turn();
+    }
+    int late = client_connect();
+    client_send(late, "{\"method\":\"NexdCtl.GetTunnelIPv4\",\"params\":[\"\"],\"id\":0}");
+    for (unsigned i = 0; i < 10; i++)
+        turn();
+    char byte;
+    ck_assert(recv(late, &byte, 1, 0) < 0 && errno == EAGAIN); /* neither closed nor served */
+    ck_assert_uint_eq(control_server_clients(server), CONTROL_CLIENTS_MAX);
+    tunneld_answers = true;
+    ck_assert_str_eq(client_read(late, 1, &closed), "{\"id\":0,\"result\":\"100.64.0.7\",\"error\":null}\n");
+    close(late);
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        close(working[i]);
+}
+END_TEST
+
 START_TEST(the_end_comes_while_clients_wait)
 {
     tunneld_answers = false;
@@ -841,6 +895,8 @@ int main(void)
     tcase_add_test(tests, a_crowd_does_not_shut_others_out);
     tcase_add_test(tests, who_does_not_read_is_not_read);
     tcase_add_test(tests, a_client_that_leaves_while_it_waits_is_forgotten);
+    tcase_add_test(tests, who_is_not_answered_is_told_so_and_can_ask_again);
+    tcase_add_test(tests, where_all_are_being_worked_for_others_wait_and_are_served);
     tcase_add_test(tests, the_end_comes_while_clients_wait);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -261,6 +261,16 @@ static struct peering_status status_of(unsigned n)
     struct status_find find = {.found.method = "absent"};
     key_make(n, find.key);
     peering_each(net.peering, net.now_ns, status_each, &find);
+    /* Asked for by its key, a peer is the same; ours is none. */
+    struct peering_status alone;
+    const bool is_peer = strcmp(find.found.method, "absent") != 0 && !find.found.own;
+    ck_assert_int_eq(peering_find(net.peering, find.key, net.now_ns, &alone), is_peer);
+    if (is_peer) {
+        ck_assert_str_eq(alone.id, find.found.id);
+        ck_assert_str_eq(alone.hostname, find.found.hostname);
+        ck_assert_str_eq(alone.method, find.found.method);
+        ck_assert(alone.served == find.found.served && alone.healthy == find.found.healthy);
+    }
     return find.found;
 }
 
