@@ -149,6 +149,9 @@ static int option_take(struct reader *r, const struct command_option *option, co
     case OPTION_KILL_FLOWS:
         out->kill_flows = true;
         break;
+    case OPTION_TCP:
+        out->tcp = true;
+        break;
     case OPTION_LIMIT:
         out->limit = value;
         break;

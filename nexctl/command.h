@@ -8,6 +8,7 @@ enum { EXIT_USAGE = 1, EXIT_UNKNOWN_COMMAND = 3, COMMAND_ERROR_MAX = 256 };
 
 enum command_id {
     COMMAND_HELP = 0, /* print `help`, exit 0 */
+    COMMAND_OWN_VERSION,
     COMMAND_VERSION,
     COMMAND_STATUS,
     COMMAND_GET_TUNNELIP,
@@ -43,6 +44,7 @@ struct command {
     const char *unix_socket; /* NULL = default */
     bool ipv6;
     const char *limit;          /* `flows`; NULL = nexd's own */
+    bool tcp;                   /* `flows` */
     bool kill_flows;            /* `proxy remove` */
     unsigned interval_s;        /* `top`; 0 = not given */
     unsigned wait_s;            /* `drain`: how long to wait for live flows to end; 0 = not at all */

@@ -97,6 +97,10 @@ static const struct command_option flows_options[] = {
      .name = "limit",
      .argument = "N",
      .help = "List at most so many, up to 20000 (1000)"},
+    {.id = OPTION_TCP,
+     .name = "tcp",
+     .letter = "t",
+     .help = "TCP towards the peer: congestion control, round trip, window, rates, retransmissions"},
     {.name = NULL},
 };
 static const struct command_option top_options[] = {
@@ -145,6 +149,7 @@ static const struct command_group nexd = {"nexctl nexd", "Talk to the local nexd
                                           &command_root};
 
 static const struct command_entry root_entries[] = {
+    {.name = "version", .summary = "Show the version of nexctl", .id = COMMAND_OWN_VERSION},
     {.name = "nexd", .summary = "Talk to the local nexd", .group = &nexd},
     {.name = NULL},
 };

@@ -15,6 +15,7 @@ enum command_option_id {
     OPTION_EGRESS,
     OPTION_KILL_FLOWS,
     OPTION_LIMIT,
+    OPTION_TCP,
     OPTION_INTERVAL,
     OPTION_WAIT,
 };

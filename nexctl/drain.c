@@ -3,10 +3,11 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "nexctl/human.h"
+#include "nexctl/printable.h"
 #include "nexctl/rpc.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 #include <yajl/yajl_tree.h>
@@ -52,10 +53,11 @@ static void poll_wait(void)
 
 int drain_wait(FILE *out, unsigned wait_s, top_call_fn call, const void *arg, char *error)
 {
-    char *answer = NULL;
+    char *answer = NULL, count[HUMAN_MAX];
     int err = call(arg, "Drain", &answer, error);
     if (err)
         return err;
+    printable_make(answer, true);
     fputs(answer, out);
     free(answer);
     uint64_t deadline_ns = clock_now_ns() + wait_s * NS_PER_S, live = 0, shown = UINT64_MAX;
@@ -64,13 +66,14 @@ int drain_wait(FILE *out, unsigned wait_s, top_call_fn call, const void *arg, ch
         if (err)
             return err;
         if (live != shown)
-            fprintf(out, "%" PRIu64 " live flows\n", live);
+            fprintf(out, "%s\n", human_count(live, "live flow", count));
         fflush(out);
         shown = live;
         if (live == 0)
             return NX_OK;
         if (clock_now_ns() >= deadline_ns) {
-            snprintf(error, RPC_ERROR_MAX, "%" PRIu64 " flows still live after %u s", live, wait_s);
+            snprintf(error, RPC_ERROR_MAX, "%s left after %u s", human_count(live, "live flow", count),
+                     wait_s);
             return NX_ETIMEDOUT;
         }
         poll_wait();

@@ -18,6 +18,23 @@ const char *human_bytes(uint64_t bytes, const char *after, char *out)
     return out;
 }
 
+const char *human_count(uint64_t count, const char *noun, char *out)
+{
+    snprintf(out, HUMAN_MAX, "%" PRIu64 " %.9s%s", count, noun, count == 1 ? "" : "s");
+    return out;
+}
+
+const char *human_duration(uint64_t us, char *out)
+{
+    if (us < 1000)
+        snprintf(out, HUMAN_MAX, "%" PRIu64 " us", us);
+    else if (us < 1000000)
+        snprintf(out, HUMAN_MAX, "%.1f ms", (double)us / 1000);
+    else
+        snprintf(out, HUMAN_MAX, "%.2f s", (double)us / 1000000);
+    return out;
+}
+
 const char *human_age(uint64_t s, char *out)
 {
     if (s < 60)

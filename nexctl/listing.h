@@ -4,11 +4,17 @@
 
 #include "nexctl/peers.h"
 
-enum listing_kind { LISTING_CONNECTIVITY, LISTING_FLOWS, LISTING_RULE_STATS };
+enum listing_kind {
+    LISTING_CONNECTIVITY,
+    LISTING_FLOWS,
+    LISTING_FLOWS_TCP, /* of the flows, those of TCP: how it goes towards the peer */
+    LISTING_RULE_STATS,
+};
 
 struct listing_style {
     enum output_form form;
-    bool colour; /* of the mark that says whether a peer is reachable */
+    bool colour;     /* of the mark that says whether a peer is reachable */
+    uint64_t unix_s; /* now, for the age of errors in tables; 0 = it is not shown */
 };
 
 /* Prints the result of ConnectivityV4/V6, ListFlows or ListRuleStats. Sets *truncated where nexd says that

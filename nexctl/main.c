@@ -7,6 +7,7 @@
 #include "nexctl/command.h"
 #include "nexctl/drain.h"
 #include "nexctl/listing.h"
+#include "nexctl/printable.h"
 #include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
 #include "nexctl/top.h"
@@ -15,6 +16,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,13 +32,32 @@ static const char *socket_default(char *buffer, size_t size)
     return length > 0 && (size_t)length < size && access(buffer, F_OK) == 0 ? buffer : system_socket;
 }
 
+/* Who the socket is for. */
+static void permission_missing(const char *path)
+{
+    struct stat status;
+    const bool known = stat(path, &status) == 0;
+    fprintf(stderr, "no permission to use nexd's socket '%s'", path);
+    if (known && status.st_uid == 0)
+        fprintf(stderr, ": it is root's; 'nexctl nexd' commands must be run with sudo on Linux");
+    else if (known)
+        fprintf(stderr, ": it belongs to the user with id %u", (unsigned)status.st_uid);
+    fprintf(stderr, "\n(nexd --unix-socket-group GROUP lets the members of a group use it)\n\n");
+}
+
 static void connect_failed(const char *path, int cause, const char *why)
 {
-    bool of_root = strcmp(path, system_socket) == 0 || cause == EACCES || cause == EPERM;
-    if (geteuid() != 0 && of_root)
-        fprintf(stderr, "'nexctl nexd' commands must be run with sudo on Linux\n\n");
-    else
-        fprintf(stderr, "is nexd running?: failed to connect to nexd at '%s': %s\n\n", path, why);
+    if (cause == EACCES || cause == EPERM) {
+        permission_missing(path);
+        return;
+    }
+    fprintf(stderr, "is nexd running?: failed to connect to nexd at '%s': %s\n", path, why);
+    if (cause == ECONNREFUSED)
+        fprintf(stderr, "(nobody listens there: the nexd whose socket this was has ended)\n");
+    if (cause == ENOENT)
+        fprintf(stderr,
+                "(nexctl nexd --unix-socket PATH names the socket of a nexd that was given another)\n");
+    fputc('\n', stderr);
 }
 
 /* One call; its result or NULL, the failure then printed. */
@@ -62,6 +83,7 @@ static int call_and_print(const char *path, const char *method, const char *afte
     char *result = call(path, method);
     if (!result)
         return EXIT_FAILURE;
+    printable_make(result, true);
     printf("%s%s", result, after);
     free(result);
     return EXIT_SUCCESS;
@@ -101,9 +123,8 @@ static int listing(const char *path, const struct command *command, enum listing
     if (!result)
         return EXIT_FAILURE;
     bool truncated = false;
-    if (kind == LISTING_CONNECTIVITY) /* what the Nexodus client's spinner leaves behind, in every form */
-        fputs("\r \r", stdout);
-    const struct listing_style style = {.form = command->output, .colour = colour_wanted()};
+    const struct listing_style style = {
+        .form = command->output, .colour = colour_wanted(), .unix_s = (uint64_t)time(NULL)};
     int err = listing_print(stdout, kind, result, &style, &truncated);
     free(result);
     if (err)
@@ -164,10 +185,13 @@ static int drain(const char *path, const struct command *command)
 
 static int version(const char *path)
 {
+    printf("nexctl version: %s\n", NEXD_VERSION);
+    fflush(stdout); /* before what goes to standard error */
     char *result = call(path, "Version");
     if (!result)
         return EXIT_FAILURE;
-    printf("nexctl version: %s\nnexd version: %s\n", NEXD_VERSION, result);
+    printable_make(result, false);
+    printf("nexd version: %s\n", result);
     free(result);
     return EXIT_SUCCESS;
 }
@@ -179,6 +203,9 @@ static int run(const struct command *command)
     switch (command->id) {
     case COMMAND_HELP:
         command_help(stdout, command);
+        return EXIT_SUCCESS;
+    case COMMAND_OWN_VERSION:
+        printf("version: %s\n", NEXD_VERSION);
         return EXIT_SUCCESS;
     case COMMAND_VERSION:
         return version(path);
@@ -202,7 +229,7 @@ static int run(const struct command *command)
     case COMMAND_DRAIN:
         return drain(path, command);
     case COMMAND_FLOWS:
-        return listing(path, command, LISTING_FLOWS, "ListFlows");
+        return listing(path, command, command->tcp ? LISTING_FLOWS_TCP : LISTING_FLOWS, "ListFlows");
     case COMMAND_RULES_STATS:
         return listing(path, command, LISTING_RULE_STATS, "ListRuleStats");
     case COMMAND_PEERS_PING:

@@ -3,6 +3,7 @@
 #include "nexctl/peers.h"
 
 #include "common/err.h"
+#include "nexctl/printable.h"
 #include "nexctl/table.h"
 #include "nexctl/yaml.h"
 
@@ -17,9 +18,7 @@ static char *text_take(yajl_val value)
 {
     const char *text = YAJL_GET_STRING(value);
     char *copy = text ? strdup(text) : NULL;
-    for (char *c = copy; c && *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    printable_make(copy, false);
     return copy;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/err.h"
 #include "common/text.h"
+#include "nexctl/printable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static int rule_change(const struct change *change, bool ingress, const char *ru
     char method[32], *result = NULL;
     snprintf(method, sizeof method, "Proxy%s%s", change->verb, ingress ? "Ingress" : "Egress");
     int err = change->call(change->arg, method, rule, &result, change->error);
+    printable_make(result, true);
     if (err == NX_OK)
         fputs(result, change->out);
     else if (err == NX_EPROTO)

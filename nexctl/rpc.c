@@ -5,6 +5,7 @@
 #include "common/array.h"
 #include "common/err.h"
 #include "common/fd.h"
+#include "nexctl/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,6 +161,7 @@ int rpc_answer_parse(const char *text, char **result, char *error)
         snprintf(error, RPC_ERROR_MAX, "the answer is not JSON: %s", why);
     } else if (refused) {
         snprintf(error, RPC_ERROR_MAX, "%s", refused);
+        printable_make(error, true);
     } else if (!answer) {
         snprintf(error, RPC_ERROR_MAX, "the answer has neither result nor error");
     } else {

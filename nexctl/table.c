@@ -5,15 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Characters of the first line; continuation bytes of UTF-8 and colours do not count. */
+/* Bytes of the colour that stands here; 0 if none does. */
+static size_t colour_length(const char *text)
+{
+    const char *end = *text == '\x1b' ? strchr(text, 'm') : NULL;
+    return end ? (size_t)(end - text) + 1 : 0;
+}
+
+static bool is_character(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80; /* others continue one, in UTF-8 */
+}
+
+/* Characters of the first line, without colours. */
 static size_t line_width(const char *text)
 {
     size_t width = 0;
-    for (; *text && *text != '\n'; text++) {
-        if (*text == '\x1b' && strchr(text, 'm'))
-            text = strchr(text, 'm');
-        else
-            width += ((unsigned char)*text & 0xc0) != 0x80;
+    while (*text && *text != '\n') {
+        size_t colour = colour_length(text);
+        width += !colour && is_character(*text);
+        text += colour ? colour : 1;
     }
     return width;
 }
@@ -105,4 +116,19 @@ void table_print(FILE *out, const struct table_column *columns, size_t column_co
     for (size_t row = 0; row < row_count; row++)
         row_print(out, columns, column_count, widths, cells + row * column_count);
     free(widths);
+}
+
+void table_clip(FILE *out, const char *text, size_t width)
+{
+    size_t at = 0; /* in the line */
+    while (*text) {
+        size_t colour = colour_length(text), length = colour ? colour : 1;
+        if (*text == '\n')
+            at = 0;
+        else if (!colour)
+            at += is_character(*text);
+        if (colour || *text == '\n' || width == 0 || at <= width)
+            fwrite(text, 1, length, out);
+        text += length;
+    }
 }

@@ -15,4 +15,7 @@ struct table_column {
 void table_print(FILE *out, const struct table_column *columns, size_t column_count, const char *const *cells,
                  size_t row_count, bool header);
 
+/* Prints lines of text, each cut off behind `width` characters (0 = none is); colours do not count. */
+void table_clip(FILE *out, const char *text, size_t width);
+
 #endif

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "nexctl/document.h"
 #include "nexctl/human.h"
+#include "nexctl/printable.h"
 #include "nexctl/table.h"
 
 #include <inttypes.h>
@@ -35,9 +36,7 @@ static int row_add(struct top_sample *sample, struct top_row row)
         free(row.name);
         return NX_ENOMEM;
     }
-    for (char *c = row.name; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    printable_make(row.name, false);
     sample->rows = grown;
     grown[sample->count++] = row;
     return NX_OK;
@@ -194,19 +193,20 @@ static int table_part(FILE *out, const struct top_row *rows, size_t count, bool 
     return err;
 }
 
-/* "12 rules, 3 flows; 1.2 MiB/s to the mesh, 0 B/s to the host" */
+/* "12 rules, 1 peer, 3 live flows; 1.2 MiB/s to the mesh, 0 B/s to the host" */
 static void summary_print(FILE *out, const struct top_sample *sample, size_t rules, bool colour)
 {
     uint64_t live = 0, to_mesh = 0, to_host = 0;
-    char mesh[HUMAN_MAX], host[HUMAN_MAX];
+    char texts[5][HUMAN_MAX];
     for (size_t i = 0; i < rules; i++) { /* rules come first */
         live += sample->rows[i].live;
         to_mesh += sample->rows[i].to_mesh_per_s;
         to_host += sample->rows[i].to_host_per_s;
     }
-    fprintf(out, "%s%zu rules, %zu peers, %" PRIu64 " live flows; %s to the mesh, %s to the host%s\n",
-            colour ? "\x1b[1m" : "", rules, sample->count - rules, live, human_bytes(to_mesh, "/s", mesh),
-            human_bytes(to_host, "/s", host), colour ? "\x1b[0m" : "");
+    fprintf(out, "%s%s, %s, %s; %s to the mesh, %s to the host%s\n", colour ? "\x1b[1m" : "",
+            human_count(rules, "rule", texts[0]), human_count(sample->count - rules, "peer", texts[1]),
+            human_count(live, "live flow", texts[2]), human_bytes(to_mesh, "/s", texts[3]),
+            human_bytes(to_host, "/s", texts[4]), colour ? "\x1b[0m" : "");
 }
 
 static int tables_print(FILE *out, const struct top_sample *sample, const struct top_style *style)

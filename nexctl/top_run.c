@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "nexctl/rpc.h"
+#include "nexctl/table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,19 +37,27 @@ static void interval_wait(unsigned interval_s)
         ;
 }
 
-static size_t terminal_lines(FILE *out)
-{
-    struct winsize size;
-    return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
-}
-
-/* One picture, in place of the last one. */
+/* One picture, in place of the last one and in one piece; what is wider than the terminal is cut off. */
 static int picture_show(FILE *out, const struct top_sample *sample, struct top_style *style)
 {
-    style->lines = terminal_lines(out);
-    fputs("\x1b[H\x1b[2J", out);
-    int err = top_print(out, sample, style);
-    return !err && fflush(out) ? NX_ESYS : err;
+    struct winsize size = {0};
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    if (!memory)
+        return NX_ENOMEM;
+    (void)ioctl(fileno(out), TIOCGWINSZ, &size); /* unknown: no bounds */
+    style->lines = size.ws_row;
+    int err = top_print(memory, sample, style);
+    if (fclose(memory) && !err)
+        err = NX_ENOMEM;
+    if (!err) {
+        fputs("\x1b[H\x1b[2J", out);
+        table_clip(out, text, size.ws_col);
+        err = fflush(out) ? NX_ESYS : NX_OK;
+    }
+    free(text);
+    return err;
 }
 
 int top_run(FILE *out, unsigned interval_s, bool terminal, struct top_style style, top_call_fn call,

@@ -1,12 +1,14 @@
 """Manual pages and shell completions: what they say is what --help says, and the shells understand them."""
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 
 import pytest
 
-from lab.node import BUILD
+from lab.node import BUILD, slowness
 
 SHARE = BUILD / "share"
 GROUPS = [[], ["nexd"], ["nexd", "get"], ["nexd", "set"], ["nexd", "set", "debug"], ["nexd", "proxy"], ["nexd", "peers"], ["nexd", "rules"]]
@@ -114,8 +116,8 @@ def test_bash_offers_the_flags_of_nexd_where_they_may_stand():
 def test_bash_offers_the_commands_and_options_of_nexctl():
     for words, options in nexctl_commands().items():
         assert bash("nexctl", f"nexctl --output json {words} --") == options, words
-        above, name = words.rsplit(" ", 1)
-        assert name in bash("nexctl", f"nexctl {above} "), words
+        above, _, name = words.rpartition(" ")
+        assert name in bash("nexctl", f"nexctl {above} ".replace("  ", " ")), words
     assert bash("nexctl", "nexctl --output y") == {"yaml"}
     assert bash("nexctl", "nexctl nexd --unix-socket /tmp/x p") == {"proxy", "peers"}
 
@@ -135,8 +137,8 @@ def test_other_shells_are_offered_the_same(shell, name):
     options = {flag.lstrip("-") for flags in nexctl_commands().values() for flag in flags}
     assert {flag.lstrip("-") for flag in re.findall(pattern, nexctl, re.MULTILINE)} == options
     for words in nexctl_commands():
-        assert re.search(rf"'{words.rsplit(' ', 1)[1]}:" if shell == "zsh" else rf"__nexctl_at {words.rsplit(' ', 1)[0]}' -a {words.rsplit(' ', 1)[1]} ",
-                         nexctl), words
+        above, _, name = words.rpartition(" ")
+        assert re.search(rf"'{name}:" if shell == "zsh" else rf"__nexctl_at {above}' -a {name} ", nexctl), words
 
 
 @pytest.mark.parametrize("shell, check", [("zsh", ["-n"]), ("fish", ["--no-execute"]), ("bash", ["-n"])])
@@ -145,3 +147,42 @@ def test_shells_can_read_them(shell, check):
         pytest.skip(f"needs the program {shell}")
     for file in os.listdir(SHARE / shell):
         subprocess.run([shell, *check, SHARE / shell / file], check=True)
+
+
+# -- What a user sees who presses the tabulator key --
+
+SHELLS = {
+    "bash": (["bash", "--noprofile", "--norc", "-i"], "source {share}/bash/nexctl; source {share}/bash/nexd"),
+    "zsh": (["zsh", "-f", "-i"], "fpath=({share}/zsh $fpath); autoload -Uz compinit; compinit -u -D"),
+    "fish": (["fish", "--no-config", "-i"], "source {share}/fish/nexctl.fish; source {share}/fish/nexd.fish"),
+}
+
+
+def shown_until(terminal, words, shown=""):
+    """What a terminal shows, read until all of these are among it."""
+    while not all(word in shown for word in words):
+        assert select.select([terminal], [], [], 20 * slowness())[0], (words, shown)
+        shown += os.read(terminal, 65536).decode(errors="replace")
+    return shown
+
+
+@pytest.mark.parametrize("typed, words", [("nexctl nexd pro", ["nexctl nexd proxy "]), ("nexctl nexd set debug of", ["nexctl nexd set debug off"]),
+                                          ("nexctl nexd flows --tc", ["nexctl nexd flows --tcp "]), ("nexd --log-format j", ["json"])])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_completes_what_is_typed(shell, typed, words, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"needs the program {shell}")
+    command, setup = SHELLS[shell]
+    terminal, other = pty.openpty()
+    environment = {"PATH": f"{BUILD}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb", "LC_ALL": "C.UTF-8"}
+    running = subprocess.Popen(["setsid", "--ctty", *command], stdin=other, stdout=other, stderr=other, env=environment, cwd=tmp_path)
+    os.close(other)
+    try:
+        os.write(terminal, f"{setup.format(share=SHARE)}; echo rea''dy\n".encode())
+        shown_until(terminal, ["ready\r\n"])
+        os.write(terminal, f"{typed}\t\t".encode())
+        shown_until(terminal, words)
+    finally:
+        running.kill()
+        running.wait(10)
+        os.close(terminal)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -270,6 +271,15 @@ def test_given_live_flows_when_listed_then_each_has_its_rule_peer_and_bytes(pair
         far, = json.loads(says(b, "flows", output="json"))
         assert far["peer"] == a.key.public and far["rule"] == "tcp:9000:127.0.0.1:80"
         assert far["client"].startswith(a.v4 + ":")
+        assert flow["peer_name"] is None and flow["congestion_control"] in ("bbr", "cubic")
+        assert 0 < flow["min_rtt_us"] <= flow["rtt_us"] and flow["cwnd_bytes"] > 1000 and flow["retransmitted_bytes"] >= 0
+        assert flow["pacing_bytes_per_s"] > 0 and flow["delivery_bytes_per_s"] > 0
+        header, _, row = says(a, "flows", "--tcp").splitlines()
+        columns = dict(zip(*[[cell.strip() for cell in text.split("|")[1:-1]] for text in (header, row)]))
+        assert columns["ALGORITHM"] == flow["congestion_control"] and columns["PEER"] == b.key.public[:8] + "\u2026"
+        assert re.fullmatch(r"\d+ us|\d+\.\d ms", columns["RTT"]) and columns["MIN RTT"] != "-"
+        assert all(re.fullmatch(r"\d+(\.\d)? [KMGT]?i?B", columns[name]) for name in ("CWND", "RESENT"))
+        assert all(re.fullmatch(r"\d+(\.\d)? [KMGT]?i?B/s", columns[name]) for name in ("PACING", "DELIVERY"))
         with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as other:
             assert traffic.exchange(other) == b"ping"
             cut = nexctl(a, "flows", "--limit", "1")
@@ -330,7 +340,7 @@ def test_given_a_transfer_when_top_is_asked_without_a_terminal_then_it_shows_the
     assert rule["to_mesh_bytes_per_s"] > 10000 and rule["to_host_bytes_per_s"] > 10000
     assert peer["peer"] == b.key.public and peer["to_mesh_bytes_per_s"] > 10000
     table = says(a, "top", "--interval", "1")
-    assert "1 rules, 1 peers" in table and "\x1b" not in table and table.count("\n") == 7
+    assert "1 rule, 1 peer, " in table and "\x1b" not in table and table.count("\n") == 7
 
 
 @pytest.mark.parametrize("no_color", [False, True])
@@ -352,7 +362,7 @@ def test_given_a_terminal_when_top_runs_then_it_is_refreshed_and_coloured_unless
         running.wait(10)
         os.close(terminal)
     picture = shown.split(b"\x1b[H\x1b[2J")[1]
-    assert b"1 rules, 0 peers, 0 live flows" in picture and b"--egress tcp:8000:100.64.0.9:1" in picture
+    assert b"1 rule, 0 peers, 0 live flows" in picture and b"--egress tcp:8000:100.64.0.9:1" in picture
     assert (b"\x1b[1m" in picture) != no_color and (b"\x1b" in picture) != no_color
 
 
@@ -379,7 +389,7 @@ def test_given_a_live_flow_when_drained_then_it_goes_on_and_no_new_one_comes(pai
         a.kill_child("ctld")
         waiting.until(lambda: "Draining" in nexctl(a, "status").stdout, 10, "ctld to be back")
         late = nexctl(a, "drain", "--wait", "1")
-        assert late.returncode == 1 and "flows still live after 1 s" in late.stderr
+        assert late.returncode == 1 and "live flows left after 1 s" in late.stderr
 
 
 def test_given_a_live_flow_when_draining_is_waited_for_then_it_is_over_when_the_flow_is(pair):
@@ -392,7 +402,7 @@ def test_given_a_live_flow_when_draining_is_waited_for_then_it_is_over_when_the_
         waiting.until(lambda: "Draining" in nexctl(a, "status").stdout, 10, "draining")
         assert not waits.done()
     done = waits.result(20)
-    assert done.returncode == 0 and done.stdout.endswith("1 live flows\n0 live flows\n"), done
+    assert done.returncode == 0 and done.stdout.endswith("1 live flow\n0 live flows\n"), done
 
 
 def test_given_a_draining_end_when_a_peer_connects_then_it_is_refused(pair):

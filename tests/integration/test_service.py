@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 
 from lab.node import program
@@ -78,6 +79,24 @@ def test_given_a_group_that_we_are_not_in_when_started_then_it_ends_and_says_so(
     assert node.process.wait(10) == 1
     assert f"it cannot be given to group {GID + 1}: Operation not permitted" in node.process.text()
     assert not (node.folder / "nexd.sock").exists()
+
+
+def test_given_a_socket_that_cannot_be_used_when_asked_then_nexctl_says_why(scene):
+    node = scene.node()
+    absent = nexctl(node, "status")
+    assert absent.returncode == 1 and absent.stdout == ""
+    assert absent.stderr.startswith(f"is nexd running?: failed to connect to nexd at '{node.folder}/nexd.sock': No such file or directory\n")
+    assert "--unix-socket PATH" in absent.stderr
+    node.start()
+    node.folder.chmod(0o711)
+    barred = asks(node, UID + 1, GID + 1)
+    assert barred.returncode == 1 and "no permission to use nexd's socket" in barred.stderr
+    assert f"it belongs to the user with id {UID}\n" in barred.stderr and "--unix-socket-group GROUP" in barred.stderr
+    node.stop()
+    with socket.socket(socket.AF_UNIX) as left:  # one that nobody listens on
+        left.bind(str(node.folder / "nexd.sock"))
+    refused = nexctl(node, "top")
+    assert refused.returncode == 1 and "Connection refused" in refused.stderr and "has ended" in refused.stderr
 
 
 def test_given_a_change_when_it_is_made_then_the_log_names_its_author(scene):
@@ -160,3 +179,18 @@ def test_given_a_wrong_wireguard_configuration_when_checked_then_its_line_is_nam
     config = node.write_configuration("[Interface]\nPrivateKey = x\n")
     done = checks(node, "--wireguard-config", config)
     assert done.returncode == 2 and f"{config}:2: " in done.stderr and done.stdout.endswith("not ok\n"), done
+
+
+def test_given_a_port_that_needs_rights_when_checked_then_it_is_no_good_and_the_rule_is_named(scene):
+    node = scene.node()
+    config = node.write_configuration()
+    host = scene.host("c")
+    for first, status in ((1024, 1), (443, 0)):
+        enter = ["nsenter", f"--net={host.path}"]
+        subprocess.run([*enter, "sh", "-c", f"echo {first} >/proc/sys/net/ipv4/ip_unprivileged_port_start"], check=True)
+        command = [*enter, *unprivileged([program("nexd", node.folder.parent), "--wireguard-config", config, "check", "--egress", "tcp:443:h:1",
+                                          "--ingress", "tcp:80:h:1"])]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False, env={"HOME": str(node.folder)})
+        assert done.returncode == status, done
+        assert ("egress rule tcp:443:h:1: port 443 needs a right" in done.stderr) == (status == 1), done
+        assert "tcp:80" not in done.stderr  # of the tunnel's addresses: nobody's rights are needed

@@ -2,11 +2,9 @@
  * falls silent or speaks nonsense (a thread with a listening socket, one connection a test). */
 #include "common/err.h"
 #include "nexctl/command.h"
-#include "nexctl/listing.h"
 #include "nexctl/peers.h"
 #include "nexctl/proxy.h"
 #include "nexctl/rpc.h"
-#include "nexctl/table.h"
 #include "nexctl/yaml.h"
 
 #include <check.h>
@@ -207,7 +205,9 @@ static const struct {
     bool ipv6;
     const char *error; /* its beginning */
 } lines[] = {
+    {{"version"}, 0, COMMAND_OWN_VERSION, 0, NULL, false, NULL},
     {{"nexd", "version"}, 0, COMMAND_VERSION, 0, NULL, false, NULL},
+    {{"nexd", "flows", "--tcp"}, 0, COMMAND_FLOWS, 0, NULL, false, NULL},
     {{"nexd", "--unix-socket", "p", "status"}, 0, COMMAND_STATUS, 0, "p", false, NULL},
     {{"nexd", "-unix-socket=p", "status"}, 0, COMMAND_STATUS, 0, "p", false, NULL},
     {{"--output", "json", "nexd", "peers", "list", "--full"},
@@ -306,98 +306,6 @@ START_TEST(command_lines)
     ck_assert(command.ipv6 == lines[_i].ipv6);
     ck_assert_ptr_nonnull(command.help);
     command_free(&command);
-}
-END_TEST
-
-/* -- Listings -- */
-
-static const char two_pings[] = "{\"relay-present\":false,\"relay-required\":false,\"peers\":{"
-                                "\"100.64.0.10\":{\"wg_ip\":\"100.64.0.10\",\"is_reachable\":false,"
-                                "\"hostname\":\"ctl-c\\u001b\",\"Latency\":\"-\","
-                                "\"method\":\"reflexive\"},"
-                                "\"100.64.0.9\":{\"wg_ip\":\"100.64.0.9\",\"is_reachable\":true,\"hostname\":"
-                                "\"ctl-b\",\"Latency\":\"0.42ms\","
-                                "\"method\":\"direct-local\"}}}";
-
-static void expect_listing(enum listing_kind kind, const char *json, const struct listing_style *style,
-                           const char *expected, bool expected_truncated)
-{
-    char *text = NULL;
-    size_t length = 0;
-    bool truncated;
-    FILE *out = open_memstream(&text, &length);
-    ck_assert_int_eq(listing_print(out, kind, json, style, &truncated), NX_OK);
-    fclose(out);
-    ck_assert_str_eq(text, expected);
-    ck_assert(truncated == expected_truncated);
-    free(text);
-}
-
-START_TEST(pings)
-{
-    expect_listing(
-        LISTING_CONNECTIVITY, two_pings, &(struct listing_style){.form = OUTPUT_COLUMN},
-        "| HOSTNAME | WIREGUARD ADDRESS | LATENCY | PEERING METHOD | CONNECTION STATUS |\n"
-        "+----------+-------------------+---------+----------------+-------------------+\n"
-        "| ctl-b    | 100.64.0.9        | 0.42ms  | direct-local   | \xe2\x9c\x93 Reachable       |\n"
-        "| ctl-c?   | 100.64.0.10       | -       | reflexive      | x Unreachable     |\n",
-        false);
-    expect_listing(
-        LISTING_CONNECTIVITY, two_pings, &(struct listing_style){OUTPUT_NO_HEADER, true},
-        "| ctl-b  | 100.64.0.9  | 0.42ms | direct-local | \x1b[32m\xe2\x9c\x93\x1b[0m Reachable   |\n"
-        "| ctl-c? | 100.64.0.10 | -      | reflexive    | \x1b[31mx\x1b[0m Unreachable |\n",
-        false);
-    expect_listing(
-        LISTING_CONNECTIVITY, two_pings, &(struct listing_style){.form = OUTPUT_JSON},
-        "[\n  {\n    \"wg_ip\": \"100.64.0.9\",\n    \"is_reachable\": true,\n    \"hostname\": \"ctl-b\",\n"
-        "    \"Latency\": \"0.42ms\",\n    \"method\": \"direct-local\"\n  },\n"
-        "  {\n    \"wg_ip\": \"100.64.0.10\",\n    \"is_reachable\": false,\n    \"hostname\": "
-        "\"ctl-c\\u001b\",\n    \"Latency\": \"-\",\n    \"method\": \"reflexive\"\n  }\n]\n",
-        false);
-    expect_listing(LISTING_CONNECTIVITY, "{\"peers\":{}}", &(struct listing_style){.form = OUTPUT_JSON},
-                   "[]\n", false);
-}
-END_TEST
-
-START_TEST(flows_and_statistics)
-{
-    static const char flows[] =
-        "{\"flows\":[{\"rule\":\"tcp:80:h:90\",\"direction\":\"ingress\",\"protocol\":\"tcp\",\"client\":"
-        "\"100.64.0.9:5000\",\"destination\":\"100.64.0.7:80\",\"peer\":null,\"state\":\"open\",\"to_mesh_"
-        "bytes\":"
-        "1536,\"to_host_bytes\":7,\"age_ms\":3725000}],\"truncated\":true}";
-    static const char stats[] =
-        "{\"rules\":[{\"rule\":\"tcp:80:h:90\",\"direction\":\"egress\",\"flows\":12,\"live\":1,\"to_mesh_"
-        "bytes\":0,"
-        "\"to_host_bytes\":18446744073709551615,\"errors\":{\"refused\":2,\"timed_out\":0,\"reset\":1},"
-        "\"last_error\":null,\"last_error_unix_s\":0}]}";
-    expect_listing(
-        LISTING_FLOWS, flows, &(struct listing_style){.form = OUTPUT_NO_HEADER},
-        "| --ingress tcp:80:h:90 | 100.64.0.9:5000 | 100.64.0.7:80 | - | open | 1.5 KiB | 7 B | 1h02m |\n",
-        true);
-    expect_listing(LISTING_FLOWS, flows, &(struct listing_style){.form = OUTPUT_YAML},
-                   "- age_ms: 3725000\n  client: 100.64.0.9:5000\n  destination: 100.64.0.7:80\n  direction: "
-                   "ingress\n  peer: null\n  protocol: tcp\n  rule: tcp:80:h:90\n  state: open\n  "
-                   "to_host_bytes: 7\n  to_mesh_bytes: 1536\n\n",
-                   true);
-    expect_listing(
-        LISTING_RULE_STATS, stats, &(struct listing_style){.form = OUTPUT_COLUMN},
-        "|         RULE         | FLOWS | LIVE | TO MESH | TO HOST  |       ERRORS       | LAST ERROR |\n"
-        "+----------------------+-------+------+---------+----------+--------------------+------------+\n"
-        "| --egress tcp:80:h:90 |    12 |    1 |     0 B | 16.0 EiB | refused 2, reset 1 | -          |\n",
-        false);
-}
-END_TEST
-
-START_TEST(answers_that_are_no_listing)
-{
-    static const char *const texts[] = {
-        "", "{", "[]", "{}", "{\"flows\":3}", "{\"flows\":[1]}", "{\"flows\":{\"a\":[]}}"};
-    bool truncated;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        ck_assert_int_eq(
-            listing_print(stdout, LISTING_FLOWS, texts[i], &(struct listing_style){0}, &truncated),
-            NX_EPROTO);
 }
 END_TEST
 
@@ -616,9 +524,6 @@ int main(void)
     tcase_add_loop_test(forms, lists_that_are_none, 0, sizeof bad_lists / sizeof *bad_lists);
     tcase_add_loop_test(forms, command_lines, 0, sizeof lines / sizeof *lines);
     tcase_add_test(forms, each_rule_is_a_call_with_an_outcome_of_its_own);
-    tcase_add_test(forms, pings);
-    tcase_add_test(forms, flows_and_statistics);
-    tcase_add_test(forms, answers_that_are_no_listing);
     tcase_add_test(forms, removing_names_itself_and_an_absent_nexd_ends_it);
     suite_add_tcase(suite, forms);
     TCase *calls = tcase_create("calls");

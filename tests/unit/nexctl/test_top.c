@@ -67,7 +67,7 @@ START_TEST(rates_are_what_was_added_in_a_second)
     }
     char *text = printed(&now, OUTPUT_COLUMN, 0);
     ck_assert_ptr_nonnull(
-        strstr(text, "4 rules, 1 peers, 5 live flows; 750 B/s to the mesh, 11 B/s to the host\n"));
+        strstr(text, "4 rules, 1 peer, 5 live flows; 750 B/s to the mesh, 11 B/s to the host\n"));
     ck_assert_ptr_nonnull(strstr(text, "| --egress tcp:1:h:2            |    1 |   0 B/s |  10 B/s |"));
     ck_assert_ptr_nonnull(strstr(text, "| k    | yes | 1.5 KiB/s |   5 B/s |"));
     ck_assert_ptr_null(strchr(text, '\x1b'));
@@ -188,7 +188,7 @@ START_TEST(draining_waits_as_long_as_it_is_told)
     ck_assert_int_eq(drained(10, "Draining\n3 live flows\n0 live flows\n", error), NX_OK);
     live_until = 1000;
     ck_assert_int_eq(drained(1, "Draining\n3 live flows\n", error), NX_ETIMEDOUT);
-    ck_assert_str_eq(error, "3 flows still live after 1 s");
+    ck_assert_str_eq(error, "3 live flows left after 1 s");
     failure = "no";
     ck_assert_int_eq(drained(1, "", error), NX_EPROTO);
     failure = NULL;
@@ -201,6 +201,12 @@ START_TEST(human_forms)
     ck_assert_str_eq(human_bytes(1023, "", text), "1023 B");
     ck_assert_str_eq(human_bytes(1536, "/s", text), "1.5 KiB/s");
     ck_assert_str_eq(human_bytes(UINT64_MAX, "", text), "16.0 EiB");
+    ck_assert_str_eq(human_count(0, "rule", text), "0 rules");
+    ck_assert_str_eq(human_count(1, "live flow", text), "1 live flow");
+    ck_assert_str_eq(human_duration(0, text), "0 us");
+    ck_assert_str_eq(human_duration(999, text), "999 us");
+    ck_assert_str_eq(human_duration(80123, text), "80.1 ms");
+    ck_assert_str_eq(human_duration(1200000, text), "1.20 s");
     ck_assert_str_eq(human_age(59, text), "59s");
     ck_assert_str_eq(human_age(65, text), "1m05s");
     ck_assert_str_eq(human_age(7800, text), "2h10m");

@@ -1,0 +1,13 @@
+/* UTF-8 writes a C1 control character as c2 80 to c2 9f; those bytes are never a part of another character
+ * behind c2. */
+#include "nexctl/printable.h"
+
+void printable_make(char *text, bool lines)
+{
+    for (unsigned char *c = (unsigned char *)text; c && *c; c++) {
+        if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+            c[0] = c[1] = '?';
+        else if ((*c < 0x20 && !(lines && *c == '\n')) || *c == 0x7f)
+            *c = '?';
+    }
+}

@@ -1,0 +1,12 @@
+/* Texts of nexd's answers, made safe for a terminal: some of them were written by the control plane, or by a
+ * peer. */
+#ifndef NEXD_NEXCTL_PRINTABLE_H
+#define NEXD_NEXCTL_PRINTABLE_H
+
+#include <stdbool.h>
+
+/* In place: each byte of a control character, C1 ones (U+0080 to U+009F) included, becomes "?"; newlines stay
+ * with `lines`. NULL stays NULL. */
+void printable_make(char *text, bool lines);
+
+#endif
