@@ -1,5 +1,6 @@
 /* The checks are those of the start itself: the same parsers, and the state folder as the start reads it.
- * Ports are not tried: nexd may be running with this very configuration. */
+ * Ports are not tried: nexd may be running with this very configuration. But those that need a right which
+ * its processes do not have are found: whoever asks, root or not, they bind without capabilities. */
 #include "nexd/check.h"
 
 #include "common/err.h"
@@ -14,7 +15,32 @@ struct check {
     const struct options *options;
     FILE *out, *errors;
     int status;
+    unsigned first_port; /* that a process without rights may bind */
 };
+
+static unsigned first_port_read(void)
+{
+    unsigned port = 1024; /* where it is not told, of old */
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+    if (!file)
+        return port;
+    if (fscanf(file, "%u", &port) != 1)
+        port = 1024;
+    fclose(file);
+    return port;
+}
+
+/* `who` listens on that port of the host (0 = any). */
+static void port_check(struct check *check, const char *who, uint16_t port)
+{
+    if (port == 0 || port >= check->first_port)
+        return;
+    fprintf(check->errors,
+            "nexd: %s: port %u needs a right that nexd does not have: choose a port from %u on, or set the "
+            "sysctl net.ipv4.ip_unprivileged_port_start to %u\n",
+            who, port, check->first_port, port);
+    check->status = check->status ? check->status : EXIT_FAILURE;
+}
 
 static void warning(void *arg, const char *message)
 {
@@ -22,16 +48,18 @@ static void warning(void *arg, const char *message)
     fprintf(check->errors, "nexd: warning: %s\n", message);
 }
 
-static void device_print(const struct check *check, const struct wgconf *conf)
+static void device_check(struct check *check, const struct wgconf *conf)
 {
     char text[NETPREFIX_TEXT_MAX];
+    const char *peers = conf->peer_count == 1 ? "peer" : "peers";
     fprintf(check->out, "device:         ");
     for (size_t i = 0; i < conf->address_count; i++)
         fprintf(check->out, "%s%s", i ? ", " : "", netprefix_format(&conf->addresses[i], text));
     if (conf->listen_port)
-        fprintf(check->out, "; UDP port %u; %zu peers\n", conf->listen_port, conf->peer_count);
+        fprintf(check->out, "; UDP port %u; %zu %s\n", conf->listen_port, conf->peer_count, peers);
     else
-        fprintf(check->out, "; any UDP port; %zu peers\n", conf->peer_count);
+        fprintf(check->out, "; any UDP port; %zu %s\n", conf->peer_count, peers);
+    port_check(check, "tunnel (UDP)", conf->listen_port);
 }
 
 static void wireguard_check(struct check *check)
@@ -45,7 +73,7 @@ static void wireguard_check(struct check *check)
         check->status = OPTIONS_EXIT_USAGE;
         return;
     }
-    device_print(check, &conf);
+    device_check(check, &conf);
     wgconf_free(&conf);
 }
 
@@ -68,6 +96,7 @@ static void network_check(struct check *check)
         check->status = OPTIONS_EXIT_USAGE;
         return;
     }
+    port_check(check, "tunnel (UDP)", options->listen_port > 0 ? (uint16_t)options->listen_port : 0);
     fprintf(check->out, "network:        %s, %s; %zu STUN servers\n", setup.config.network.service_url,
             way_in(&options->network), setup.config.stun_server_count);
     for (size_t i = 0; i < setup.config.outlet_count; i++)
@@ -88,21 +117,26 @@ static void control_print(const struct check *check)
         fprintf(check->out, "control socket: %s, for its owner only\n", options->unix_socket);
 }
 
-static void metrics_print(const struct check *check)
+static void metrics_check(struct check *check)
 {
     char text[NETSOCK_TEXT_MAX];
-    if (check->options->metrics_listen.addr.family != NETADDR_NONE)
-        fprintf(check->out, "metrics:        http://%s/metrics\n",
-                netsock_format(&check->options->metrics_listen, text));
+    const struct netsock *address = &check->options->metrics_listen;
+    if (address->addr.family == NETADDR_NONE)
+        return;
+    fprintf(check->out, "metrics:        http://%s/metrics\n", netsock_format(address, text));
+    port_check(check, "metrics", address->port);
 }
 
-static void rule_print(const struct check *check, const struct rule *rule, const char *origin)
+static void rule_check(struct check *check, const struct rule *rule, const char *origin)
 {
-    char text[RULE_TEXT_MAX];
+    char text[RULE_TEXT_MAX], who[RULE_TEXT_MAX + 16];
     fprintf(check->out, "%-15s %s; listens on %s port %u of %s%s\n",
             rule->direction == RULE_EGRESS ? "egress rule:" : "ingress rule:", rule_format(rule, text),
             rule_protocol_name(rule->protocol), rule->listen_port,
             rule->direction == RULE_EGRESS ? "this host" : "the tunnel's addresses", origin);
+    snprintf(who, sizeof who, "egress rule %s", text);
+    if (rule->direction == RULE_EGRESS)
+        port_check(check, who, rule->listen_port);
 }
 
 /* A folder that another instance has is no mistake: that may be the nexd that this configuration runs. */
@@ -126,20 +160,24 @@ static void state_check(struct check *check)
         const struct rule *rules = state_rules(state, &count);
         fprintf(check->out, "state folder:   %s\n", folder);
         for (size_t i = 0; i < count; i++)
-            rule_print(check, &rules[i], " (added at run time)");
+            rule_check(check, &rules[i], " (added at run time)");
     }
     state_close(state);
 }
 
 int check_run(const struct options *options, FILE *out, FILE *errors)
 {
-    struct check check = {.options = options, .out = out, .errors = errors, .status = EXIT_SUCCESS};
+    struct check check = {.options = options,
+                          .out = out,
+                          .errors = errors,
+                          .status = EXIT_SUCCESS,
+                          .first_port = first_port_read()};
     wireguard_check(&check);
     network_check(&check);
     control_print(&check);
-    metrics_print(&check);
+    metrics_check(&check);
     for (size_t i = 0; i < options->rule_count; i++)
-        rule_print(&check, &options->rules[i], "");
+        rule_check(&check, &options->rules[i], "");
     state_check(&check);
     fprintf(out, check.status ? "not ok\n" : "ok\n");
     return check.status;

@@ -1,4 +1,6 @@
 """Metrics, health and readiness over HTTP, and clients of that socket that mean harm."""
+import pathlib
+import re
 import socket
 import time
 
@@ -43,6 +45,16 @@ def value(found, name, **labels):
     return found[name][frozenset(labels.items())]
 
 
+def documented():
+    """{name: {label: values}} of docs/metrics.md; values only where the text lists them."""
+    found = {}
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for names, labels in re.findall(r"^\| (`nexd_[^|]*)\|([^|]*)\|", text, re.MULTILINE):
+        for name in re.findall(r"`(nexd_\w+)`", names):
+            found[name] = set(re.findall(r"`(\w+)`", labels))
+    return found
+
+
 @pytest.fixture
 def pair(scene):
     a, b = scene.node(), scene.node()
@@ -79,6 +91,7 @@ def test_given_flows_when_metrics_are_read_then_they_are_counted_and_pass_the_li
     assert value(found, "nexd_control_plane_state", state="static") == 1
     assert all(value(found, "nexd_process_up", process=name) == 1 for name in ("nexd", "tunneld", "proxyd"))
     assert a.key.private not in get(a, "/metrics")[1]
+    assert documented() == {name: {label for labels in series for label, _ in labels} for name, series in found.items()}
 
 
 def test_given_a_child_that_dies_when_metrics_are_read_then_its_start_is_counted_and_the_address_stays(pair):
