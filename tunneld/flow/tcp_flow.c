@@ -124,13 +124,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         flow->mesh_ended = true;
         return ERR_OK;
     }
-    if (flow->arrived == NULL)
-        flow->arrived = p;
-    else
-        flow->arrived_tail->next = p;
-    while (p->next != NULL)
-        p = p->next;
-    flow->arrived_tail = p;
+    tcp_splice_arrived_add(flow, p);
     return ERR_OK;
 }
 

@@ -46,6 +46,8 @@ int tcp_splice_write(struct tcp_flow *flow);
 /* Host to mesh. NX_OK, NX_EAGAIN (had its turn, has more), or an error after which the flow is to be aborted.
  */
 int tcp_splice_read(struct tcp_flow *flow);
+/* Takes over packets that arrived, for tcp_splice_write(). */
+void tcp_splice_arrived_add(struct tcp_flow *flow, struct pbuf *p);
 /* Gives the packets of this turn back. */
 void tcp_splice_arrived_free(struct tcp_flow *flow);
 /* Passes the ends on. True when the flow is over. */

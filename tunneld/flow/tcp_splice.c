@@ -19,14 +19,40 @@ enum {
 
 static uint8_t scratch[SCRATCH_BYTES];
 
+/* One buffer of a chain. */
+static void piece_free(struct pbuf *p)
+{
+    p->next = NULL;
+    p->tot_len = p->len;
+    pbuf_free(p);
+}
+
+/* Empty buffers, as the last fragment of a datagram may leave, are dropped: every one that is kept has bytes
+ * to write. */
+void tcp_splice_arrived_add(struct tcp_flow *flow, struct pbuf *p)
+{
+    while (p != NULL) {
+        struct pbuf *next = p->next;
+        if (p->len == 0) {
+            piece_free(p);
+        } else {
+            p->next = NULL;
+            if (flow->arrived == NULL)
+                flow->arrived = p;
+            else
+                flow->arrived_tail->next = p;
+            flow->arrived_tail = p;
+        }
+        p = next;
+    }
+}
+
 void tcp_splice_arrived_free(struct tcp_flow *flow)
 {
     while (flow->arrived != NULL) {
         struct pbuf *p = flow->arrived;
         flow->arrived = p->next;
-        p->next = NULL;
-        p->tot_len = p->len;
-        pbuf_free(p);
+        piece_free(p);
     }
     flow->arrived_tail = NULL;
 }
@@ -58,9 +84,7 @@ static void write_consume(struct tcp_flow *flow, size_t length)
         }
         length -= p->len;
         flow->arrived = p->next;
-        p->next = NULL;
-        p->tot_len = p->len;
-        pbuf_free(p);
+        piece_free(p);
     }
     if (flow->arrived == NULL)
         flow->arrived_tail = NULL;

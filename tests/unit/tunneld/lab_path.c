@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PACKET_MAX = 2048, TCP_PROTOCOL = 6, SYN = 2, STEP_NS = 1000000 };
+enum {
+    PACKET_MAX = 2048,
+    TCP_PROTOCOL = 6,
+    FRAGMENT_HEADER = 44,
+    FIRST_FRAGMENT_MIN = 24,
+    SYN = 2,
+    STEP_NS = 1000000
+};
 
 struct packet {
     struct packet *next;
@@ -69,17 +76,68 @@ static void options_strip(uint8_t *packet)
     }
 }
 
-static void enqueue(uint64_t due_ns)
+static struct packet *enqueue_new(uint64_t due_ns)
 {
     struct packet *packet = malloc(sizeof *packet), **link = &queue;
     ck_assert_ptr_nonnull(packet);
     packet->due_ns = due_ns;
-    packet->length = leaving_length;
-    memcpy(packet->data, leaving, leaving_length);
     while (*link != NULL && (*link)->due_ns <= due_ns)
         link = &(*link)->next;
     packet->next = *link;
     *link = packet;
+    return packet;
+}
+
+/* `size` bytes from `offset` on of what leaves, as a fragment of its own. */
+static void enqueue_fragment(uint64_t due_ns, uint16_t id, size_t offset, size_t size, bool more)
+{
+    struct packet *packet = enqueue_new(due_ns);
+    uint8_t *to = packet->data;
+    size_t header = ip_header(leaving), extra = header == 20 ? 0 : 8, length = extra + size;
+    memcpy(to, leaving, header);
+    if (header == 20) {
+        length += header;
+        to[2] = (uint8_t)(length >> 8);
+        to[3] = (uint8_t)length;
+        to[4] = (uint8_t)(id >> 8);
+        to[5] = (uint8_t)id;
+        to[6] = (uint8_t)((offset >> 11) | (more ? 0x20 : 0));
+        to[7] = (uint8_t)(offset >> 3);
+    } else {
+        const uint8_t fragment[8] = {to[6], 0, (uint8_t)(offset >> 8), (uint8_t)(offset | more),
+                                     0,     0, (uint8_t)(id >> 8),     (uint8_t)id};
+        to[4] = (uint8_t)(length >> 8);
+        to[5] = (uint8_t)length;
+        to[6] = FRAGMENT_HEADER;
+        memcpy(to + header, fragment, sizeof fragment);
+    }
+    memcpy(to + header + extra, leaving + header + offset, size);
+    packet->length = header + extra + size;
+}
+
+/* In three pieces, of which the first holds TCP's header and the last is empty where the length is a multiple
+ * of eight. */
+static void enqueue_fragments(uint64_t due_ns)
+{
+    static uint16_t id;
+    size_t size = leaving_length - ip_header(leaving), last = size / 8 * 8,
+           first = size / 16 * 8 > FIRST_FRAGMENT_MIN ? size / 16 * 8 : FIRST_FRAGMENT_MIN;
+    id++;
+    enqueue_fragment(due_ns, id, 0, first, true);
+    if (last > first)
+        enqueue_fragment(due_ns, id, first, last - first, true);
+    enqueue_fragment(due_ns, id, last, size - last, false);
+}
+
+static void enqueue(uint64_t due_ns)
+{
+    if (lab_path.fragments && leaving_length >= ip_header(leaving) + FIRST_FRAGMENT_MIN) {
+        enqueue_fragments(due_ns);
+        return;
+    }
+    struct packet *packet = enqueue_new(due_ns);
+    packet->length = leaving_length;
+    memcpy(packet->data, leaving, leaving_length);
 }
 
 static int mesh_begin(const struct netaddr *dst, size_t length, uint8_t **slot)

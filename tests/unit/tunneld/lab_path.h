@@ -15,6 +15,7 @@ struct lab_path {
     bool dark;              /* everything is lost */
     bool no_sack, no_scale; /* options are taken out of SYNs */
     uint16_t mtu;           /* larger packets are lost; 0 = none are */
+    bool fragments;         /* packets arrive as fragments, the last one empty where their length allows */
     uint64_t packets, lost, queue_drops, too_large;
 };
 extern struct lab_path lab_path;

@@ -145,6 +145,17 @@ START_TEST(a_clean_path)
 }
 END_TEST
 
+/* No honest peer's TCP is fragmented, but nothing keeps one from it; the last fragment of a datagram may be
+ * empty. */
+START_TEST(fragments_carry_as_well)
+{
+    start(20);
+    lab_path.fragments = true;
+    (void)exchange(NETADDR_V4, MEGABYTE, MEGABYTE / 2, 60);
+    (void)exchange(NETADDR_V6, MEGABYTE, MEGABYTE / 2, 60);
+}
+END_TEST
+
 START_TEST(losses_do_not_stop_a_flow)
 {
     start(80);
@@ -322,6 +333,7 @@ static void fill(TCase *tcase)
 {
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_clean_path);
+    tcase_add_test(tcase, fragments_carry_as_well);
     tcase_add_test(tcase, losses_do_not_stop_a_flow);
     tcase_add_test(tcase, heavy_losses_only_slow_it_down);
     tcase_add_test(tcase, reordering_is_not_loss);
