@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PENDING_BYTES_MAX = 256 * 1024 };
+enum { PENDING_BYTES_MAX = 256 * 1024, PENDING_TOTAL_MAX = 16 << 20 /* of all flows */ };
 
 struct udp_flows udp_flows;
 
@@ -84,6 +84,19 @@ void udp_flow_answered(struct udp_flow *flow)
     flow->request = 0;
 }
 
+/* The first, which is the caller's to free() then; NULL if there is none. */
+static struct pending *pending_pop(struct udp_flow *flow)
+{
+    struct pending *p = STAILQ_FIRST(&flow->pending);
+    if (p == NULL)
+        return NULL;
+    STAILQ_REMOVE_HEAD(&flow->pending, next);
+    flow->pending_count--;
+    flow->pending_bytes -= p->length;
+    udp_flows.pending_bytes -= p->length;
+    return p;
+}
+
 void udp_flow_free(struct udp_flow *flow)
 {
     udp_flow_answered(flow);
@@ -96,11 +109,8 @@ void udp_flow_free(struct udp_flow *flow)
         close(flow->fd);
         udp_flows.sockets--;
     }
-    while (!STAILQ_EMPTY(&flow->pending)) {
-        struct pending *p = STAILQ_FIRST(&flow->pending);
-        STAILQ_REMOVE_HEAD(&flow->pending, next);
-        free(p);
-    }
+    for (struct pending *p; (p = pending_pop(flow)) != NULL; free(p))
+        ;
     timer_disarm(udp_flows.timers, &flow->idle);
     LIST_REMOVE(flow, all);
     udp_flows.count--;
@@ -186,7 +196,8 @@ void udp_flow_bind(struct udp_flow *flow, const struct netsock *mesh, const stru
 
 void udp_flow_pend(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
-    if (flow->pending_count >= UDP_FLOW_PENDING_MAX || flow->pending_bytes + length > PENDING_BYTES_MAX) {
+    if (flow->pending_count >= UDP_FLOW_PENDING_MAX || flow->pending_bytes + length > PENDING_BYTES_MAX ||
+        udp_flows.pending_bytes + length > PENDING_TOTAL_MAX) {
         udp_flows.counters.dropped++;
         return;
     }
@@ -200,6 +211,7 @@ void udp_flow_pend(struct udp_flow *flow, const uint8_t *data, size_t length)
     STAILQ_INSERT_TAIL(&flow->pending, p, next);
     flow->pending_count++;
     flow->pending_bytes += length;
+    udp_flows.pending_bytes += length;
 }
 
 /* -- Sending -----------------------------------------------------------------------------------------------
@@ -240,16 +252,12 @@ void udp_flow_to_host(struct udp_flow *flow, const uint8_t *data, size_t length)
 
 void udp_flow_send_pending(struct udp_flow *flow)
 {
-    while (!STAILQ_EMPTY(&flow->pending)) {
-        struct pending *p = STAILQ_FIRST(&flow->pending);
-        STAILQ_REMOVE_HEAD(&flow->pending, next);
+    for (struct pending *p; (p = pending_pop(flow)) != NULL; free(p)) {
         if (flow->port != NULL)
             udp_flow_to_mesh(flow, p->data, p->length);
         else
             udp_flow_to_host(flow, p->data, p->length);
-        free(p);
     }
-    flow->pending_count = flow->pending_bytes = 0;
 }
 
 /* -- Ends */

@@ -49,7 +49,7 @@ struct udp_flows {
     struct timerq *timers;
     const struct broker *asks;
     uint64_t idle_ns;
-    size_t count, sockets, sockets_max;
+    size_t count, sockets, sockets_max, pending_bytes;
     struct udp_flow_counters counters;
 };
 extern struct udp_flows udp_flows;

@@ -172,6 +172,30 @@ START_TEST(what_waits_for_proxyd_is_bounded)
 }
 END_TEST
 
+START_TEST(what_all_flows_keep_for_proxyd_is_bounded)
+{
+    enum { CLIENTS = 100, SIZE = 60000, EACH = 4, TOTAL_MAX = 16 << 20 };
+    int clients[CLIENTS];
+    lab.proxyd = LAB_SILENT;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        clients[i] = client_socket(false);
+        for (unsigned k = 0; k < EACH; k++) {
+            ck_assert_int_eq(send(clients[i], sent, SIZE, 0), SIZE);
+            lab_turns(1);
+        }
+    }
+    ck_assert_uint_eq(udp_flow_count(), CLIENTS);
+    ck_assert_uint_eq(udp_flow_counters_get()->dropped, CLIENTS * EACH - TOTAL_MAX / SIZE);
+    udp_flow_forget();
+    ck_assert_uint_eq(udp_flow_count(), 0);
+    for (unsigned k = 0; k < EACH; k++) { /* what was held is free again */
+        ck_assert_int_eq(send(clients[0], sent, SIZE, 0), SIZE);
+        lab_turns(1);
+    }
+    ck_assert_uint_eq(udp_flow_counters_get()->dropped, CLIENTS * EACH - TOTAL_MAX / SIZE);
+}
+END_TEST
+
 START_TEST(without_proxyd_nothing_is_kept)
 {
     int client = client_socket(false);
@@ -218,6 +242,7 @@ int main(void)
     tcase_add_test(stories, a_refused_destination_ends_the_flow_and_the_next_datagram_asks_again);
     tcase_add_test(stories, a_dead_destination_socket_ends_its_flow);
     tcase_add_test(stories, what_waits_for_proxyd_is_bounded);
+    tcase_add_test(stories, what_all_flows_keep_for_proxyd_is_bounded);
     tcase_add_test(stories, without_proxyd_nothing_is_kept);
     tcase_add_test(stories, closing_a_port_ends_its_flows_only);
     tcase_add_test(stories, a_port_without_rule_is_answered_with_icmp_and_ends_nothing);
