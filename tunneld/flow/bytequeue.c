@@ -1,4 +1,5 @@
-/* See bytequeue.h. The first chunk is small, as most queues hold little. */
+/* See bytequeue.h. The first chunks are small, as most queues hold little: memory is at most twice what was
+ * put in, and a little. */
 #include "tunneld/flow/bytequeue.h"
 #include "common/err.h"
 #include <stdlib.h>
@@ -18,7 +19,9 @@ int bytequeue_append(struct bytequeue *queue, const void *data, size_t length)
     while (length > 0) {
         struct bytequeue_chunk *tail = queue->tail;
         if (tail == NULL || tail->end == tail->capacity) {
-            uint32_t capacity = queue->length + length <= CHUNK_SMALL ? CHUNK_SMALL : CHUNK_LARGE;
+            uint32_t capacity = CHUNK_SMALL;
+            while (capacity < CHUNK_LARGE && capacity < queue->length + length)
+                capacity *= 2;
             tail = malloc(sizeof *tail + capacity);
             if (tail == NULL)
                 return NX_ENOMEM;

@@ -55,7 +55,8 @@ static void reset_fd(int fd)
     close(fd);
 }
 
-struct tcp_pcb *tcp_flow_detach(struct tcp_flow *flow)
+/* No callback comes from the connection any more. NULL if there is none. */
+static struct tcp_pcb *flow_detach(struct tcp_flow *flow)
 {
     struct tcp_pcb *pcb = flow->pcb;
     flow->pcb = NULL;
@@ -68,6 +69,14 @@ struct tcp_pcb *tcp_flow_detach(struct tcp_flow *flow)
         tcp_err(pcb, NULL);
     }
     return pcb;
+}
+
+void tcp_flow_leave(struct tcp_flow *flow)
+{
+    size_t unacked_bytes = flow->in_stack_bytes;
+    struct tcp_pcb *pcb = flow_detach(flow);
+    if (pcb != NULL)
+        netstack_close(pcb, unacked_bytes);
 }
 
 static void flow_free(struct tcp_flow *flow)
@@ -86,7 +95,7 @@ static void flow_free(struct tcp_flow *flow)
 /* Both sides are reset and the flow is gone. */
 static void flow_abort(struct tcp_flow *flow)
 {
-    struct tcp_pcb *pcb = tcp_flow_detach(flow);
+    struct tcp_pcb *pcb = flow_detach(flow);
     if (pcb != NULL)
         tcp_abort(pcb);
     event_del(&flow->event);
@@ -97,9 +106,7 @@ static void flow_abort(struct tcp_flow *flow)
 /* Both directions have ended in order. */
 static void flow_finish(struct tcp_flow *flow)
 {
-    struct tcp_pcb *pcb = tcp_flow_detach(flow);
-    if (pcb != NULL && tcp_close(pcb) != ERR_OK)
-        tcp_abort(pcb);
+    tcp_flow_leave(flow);
     event_del(&flow->event);
     close(flow->fd);
     flow_free(flow);

@@ -53,7 +53,7 @@ void tcp_splice_arrived_free(struct tcp_flow *flow);
 /* Passes the ends on. True when the flow is over. */
 bool tcp_splice_pass_ends(struct tcp_flow *flow);
 
-/* tcp_flow.c: leaves the connection to lwIP, from which no callback comes any more. NULL if there is none. */
-struct tcp_pcb *tcp_flow_detach(struct tcp_flow *flow);
+/* tcp_flow.c: leaves the connection, if there is one, to the stack, which closes it. */
+void tcp_flow_leave(struct tcp_flow *flow);
 
 #endif

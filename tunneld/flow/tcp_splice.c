@@ -112,7 +112,7 @@ static void window_open(struct tcp_flow *flow, size_t length)
         length -= step;
     }
     if (flow->pcb != NULL)
-        netstack_window_measure(flow->pcb);
+        netstack_window_measure(flow->pcb, flow->queue.length);
 }
 
 /* Mesh → host. NX_OK, or an error after which the flow is to be aborted. */
@@ -235,9 +235,7 @@ bool tcp_splice_pass_ends(struct tcp_flow *flow)
         /* Nothing more to learn from the mesh. All bytes of the peer are here: take the window out of lwIP's
          * hands, or it would answer the close with a reset. */
         window_open(flow, flow->queue.length);
-        struct tcp_pcb *pcb = tcp_flow_detach(flow);
-        if (tcp_close(pcb) != ERR_OK)
-            tcp_abort(pcb);
+        tcp_flow_leave(flow);
     }
     return flow->fin_sent && flow->shut;
 }

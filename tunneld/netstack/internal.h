@@ -14,7 +14,10 @@ struct netstack {
     struct netif netifs[16]; /* lwIP's interface has one IPv4 address: one interface for each */
     size_t netif_count;
     struct netstack_counters counters;
-    size_t gap_bytes;         /* kept for all connections behind gaps */
+    size_t gap_bytes;    /* kept for all connections behind gaps */
+    size_t orphan_bytes; /* of orphans (tcp_orphan.c), not acknowledged */
+    size_t orphan_count;
+    size_t orphans_max;
     size_t window_bytes;      /* by which all connections' receive windows have grown: they may be filled */
     size_t memory_limit;      /* for them and for what flow/ holds */
     const size_t *flow_bytes; /* what flow/ holds */

@@ -21,6 +21,7 @@
 enum {
     ANSWERS_PER_SECOND = 1000,
     ANSWERS_BURST = 200,
+    ORPHANS_MAX = 8192,
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     IPV6_FRAGMENT_HEADER = 8
@@ -164,6 +165,7 @@ int netstack_init(const struct netaddr *addresses, size_t count, uint16_t mtu, s
     netstack.mtu = mtu;
     memcpy(netstack.own, addresses, count * sizeof *addresses);
     netstack.own_count = count;
+    netstack.orphans_max = ORPHANS_MAX;
     netstack_ping_init(queue);
     int err = pcb_table_init();
     if (err != NX_OK)
@@ -330,7 +332,8 @@ size_t netstack_memory_limit(void)
 
 size_t netstack_memory_left(void)
 {
-    size_t held = netstack.gap_bytes + (netstack.flow_bytes != NULL ? *netstack.flow_bytes : 0);
+    size_t held =
+        netstack.gap_bytes + netstack.orphan_bytes + (netstack.flow_bytes != NULL ? *netstack.flow_bytes : 0);
     return held < netstack.memory_limit ? netstack.memory_limit - held : 0;
 }
 

@@ -73,6 +73,9 @@ int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb 
                      tcp_connected_fn connected, void *arg, struct tcp_pcb **pcb);
 /* Marks a connection for output at the next netstack_flush(). */
 void netstack_output_later(struct tcp_pcb *pcb);
+/* Leaves a connection whose callbacks are off to the stack, which sends what is left and closes it;
+ * `unacked_bytes` of the caller's are in it, and count as held from now on. Takes the connection over. */
+void netstack_close(struct tcp_pcb *pcb, size_t unacked_bytes);
 size_t netstack_tcp_count(void);
 /* Algorithm of connections opened from now on: "bbr" (as long as nothing is said) or "cubic". NX_ENOENT. */
 int netstack_congestion_control(const char *name);
@@ -88,8 +91,9 @@ bool netstack_transport(const struct tcp_pcb *pcb, struct netstack_transport *ou
 void netstack_memory_set(size_t limit_bytes, const size_t *held_bytes);
 /* What is left of them. */
 size_t netstack_memory_left(void);
-/* The application has taken bytes: the receive window may grow. */
-void netstack_window_measure(struct tcp_pcb *pcb);
+/* The application has had its turn and has left so many bytes: the receive window may grow; or no more is
+ * taken in, where memory is short. */
+void netstack_window_measure(struct tcp_pcb *pcb, size_t left_bytes);
 
 /* Sends a UDP datagram (up to 65,507 bytes over IPv4, 65,527 over IPv6), fragmented where needed. */
 int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data,

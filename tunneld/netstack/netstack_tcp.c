@@ -71,7 +71,10 @@ void netstack_unlisten(uint16_t port)
 err_t netstack_tcp_inpacket(struct tcp_pcb *pcb, struct tcp_hdr *hdr, u16_t optlen, u16_t opt1len, u8_t *opt2,
                             struct pbuf *p)
 {
-    (void)p;
+    if (pcb->state != LISTEN && tcp_conn_no_room(pcb, p->tot_len)) {
+        netstack.counters.rx_no_memory++;
+        return ERR_MEM;
+    }
     if (pcb->state != LISTEN)
         tcp_conn_take_options(pcb, hdr, optlen, opt1len, opt2);
     if (pcb->state != LISTEN || gate_open)

@@ -13,6 +13,7 @@ static void destroy(u8_t id, void *data)
         return;
     tcp_conn_timer_stop(conn);
     tcp_conn_receive_end(conn);
+    tcp_conn_orphan_end(conn);
     sender_free(&conn->sender);
     free(conn);
 }

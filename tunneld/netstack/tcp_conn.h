@@ -2,8 +2,8 @@
  * memory for what came ahead of a gap, the windows' growth, and one timer in place of lwIP's list walks.
  *
  * It hangs on the pcb as an extension argument and goes with it. Made for each connection, active or passive;
- * a pcb without one (out of memory at its birth) is refused. Files: tcp_send.c, tcp_receive.c, tcp_timer.c.
- * Nobody outside netstack/ includes this. */
+ * a pcb without one (out of memory at its birth) is refused. Files: tcp_send.c, tcp_receive.c, tcp_timer.c,
+ * tcp_orphan.c. Nobody outside netstack/ includes this. */
 #ifndef NEXD_TUNNELD_TCP_CONN_H
 #define NEXD_TUNNELD_TCP_CONN_H
 
@@ -24,7 +24,10 @@ struct tcp_conn {
     uint64_t window_since_ns;   /* the receive window's growth is judged since then */
     uint32_t window_mark;       /* and what the application had taken by then, as a sequence number */
     uint32_t receive_window, send_buffer;
+    uint32_t orphan_bytes; /* left behind by flow/, not acknowledged */
     bool started, established;
+    bool orphan;  /* nobody of flow/ belongs to it any more */
+    bool held_up; /* the application leaves what has come */
 };
 
 static inline struct tcp_conn *tcp_conn_of(const struct tcp_pcb *pcb)
@@ -46,7 +49,12 @@ void tcp_conn_output(struct tcp_pcb *pcb);
 /* The application's bytes wait in lwIP: more may come if the window outgrew them. */
 void tcp_conn_send_buffer_grow(struct tcp_conn *conn);
 
+/* tcp_orphan.c: it is not there any more. */
+void tcp_conn_orphan_end(struct tcp_conn *conn);
+
 /* tcp_receive.c */
+/* Whether a segment with so many bytes is dropped before lwIP sees it. */
+bool tcp_conn_no_room(struct tcp_pcb *pcb, size_t length);
 void tcp_conn_receive_init(struct tcp_conn *conn);
 void tcp_conn_receive_end(struct tcp_conn *conn);
 void tcp_conn_take_options(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint16_t length,

@@ -1,5 +1,6 @@
 /* The receiving half: segments that come ahead of a gap are kept (reassembly.h) as copies, so that they pin
- * no receive buffer; SACK options, in and out; and a receive window that follows what the sender uses.
+ * no receive buffer; SACK options, in and out; a receive window that follows what the sender uses; and what
+ * is not taken in when memory is short.
  *
  * The window: in each round trip the application takes so many bytes; a sender that doubles its rate, and has
  * a loss repaired meanwhile, needs four times that (dynamic right-sizing). It never shrinks; what all windows
@@ -16,6 +17,8 @@ enum {
     WINDOW_FACTOR = 4,
     OPTION_BYTES_MAX = 40,
     SACK_BLOCK_BYTES = 8,
+    UNREAD_MIN = 16 * 1024, /* each connection may have so much that its application has not taken, */
+    HELD_UP_MIN = 4 * 1024, /* or so much, where that takes none */
 };
 #define WINDOW_ROUND_MIN_NS (2 * NS_PER_MS)
 /* Of the memory for all connections, so much is for what waits behind gaps. */
@@ -232,10 +235,13 @@ uint32_t netstack_tcp_window_max(struct tcp_pcb *pcb)
     return conn != NULL ? conn->receive_window : TCP_WND;
 }
 
-void netstack_window_measure(struct tcp_pcb *pcb)
+void netstack_window_measure(struct tcp_pcb *pcb, size_t left_bytes)
 {
     struct tcp_conn *conn = tcp_conn_of(pcb);
-    if (conn == NULL || !(pcb->flags & TF_WND_SCALE))
+    if (conn == NULL)
+        return;
+    conn->held_up = left_bytes > 0;
+    if (!(pcb->flags & TF_WND_SCALE))
         return;
     uint64_t now_ns = clock_now_ns(), round_ns = rtt_min_ns(&conn->sender.rtt);
     uint32_t taken_to = pcb->rcv_nxt - (conn->receive_window - pcb->rcv_wnd);
@@ -250,4 +256,19 @@ void netstack_window_measure(struct tcp_pcb *pcb)
     }
     conn->window_since_ns = now_ns;
     conn->window_mark = pcb->rcv_nxt - (conn->receive_window - pcb->rcv_wnd);
+}
+
+/* -- Short of memory ------------------------------------------------------------------------- */
+
+/* Windows were promised when there was memory, and cannot be taken back. What comes within them when there is
+ * none is dropped as if the path had lost it, but for a little of each connection: its sender slows down and
+ * tries again. So thousands of connections whose applications do not read hold no more than that little each.
+ */
+bool tcp_conn_no_room(struct tcp_pcb *pcb, size_t length)
+{
+    const struct tcp_conn *conn = tcp_conn_of(pcb);
+    if (conn == NULL || length == 0 || netstack_memory_left() > 0)
+        return false;
+    uint32_t unread = TCP_WND_MAX(pcb) - pcb->rcv_wnd;
+    return unread >= (conn->held_up ? HELD_UP_MIN : UNREAD_MIN);
 }

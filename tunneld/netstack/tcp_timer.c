@@ -11,10 +11,14 @@
 #define PERSIST_MIN_NS    (200 * NS_PER_MS)
 #define PERSIST_MAX_NS    (60 * NS_PER_S)
 #define GIVE_UP_NS        (600 * NS_PER_S) /* RFC 9293, 3.8.3: R2 at least 100 s */
+#define ORPHAN_GIVE_UP_NS (120 * NS_PER_S)
 #define SYN_GIVE_UP_NS    (20 * NS_PER_S)
 #define TIME_WAIT_STEP_NS (500 * NS_PER_MS)
 #define CLOSE_RETRY_NS    NS_PER_S
-enum { PERSIST_PROBES_MAX = 60 };
+enum {
+    PERSIST_PROBES_MAX = 60,
+    ORPHAN_BACKOFF_MAX = 9, /* an orphan's window may stay closed for some 100 s */
+};
 
 static struct timerq *timers;
 static struct timerq_timer time_wait_timer;
@@ -32,9 +36,11 @@ static uint64_t since_heard_ns(const struct tcp_pcb *pcb, uint64_t after_ns, uin
     return silent_ns >= after_ns ? now_ns : now_ns + after_ns - silent_ns;
 }
 
+/* Where nothing of ours is on the way that would tell. */
 static bool keepalive_on(const struct tcp_pcb *pcb)
 {
-    return ip_get_option(pcb, SOF_KEEPALIVE) && (pcb->state == ESTABLISHED || pcb->state == CLOSE_WAIT);
+    return ip_get_option(pcb, SOF_KEEPALIVE) &&
+           (pcb->state == ESTABLISHED || pcb->state == CLOSE_WAIT || pcb->state == FIN_WAIT_2);
 }
 
 static uint64_t keepalive_ns(const struct tcp_pcb *pcb, uint64_t now_ns)
@@ -57,7 +63,8 @@ static uint64_t give_up_ns(const struct tcp_conn *conn)
 {
     if (conn->sender.first_timeout_ns == 0)
         return UINT64_MAX;
-    return conn->sender.first_timeout_ns + (conn->established ? GIVE_UP_NS : SYN_GIVE_UP_NS);
+    uint64_t after_ns = conn->orphan ? ORPHAN_GIVE_UP_NS : conn->established ? GIVE_UP_NS : SYN_GIVE_UP_NS;
+    return conn->sender.first_timeout_ns + after_ns;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -129,6 +136,11 @@ static bool given_up(struct tcp_conn *conn, uint64_t now_ns)
         keepalive_on(pcb) && pcb->keep_cnt_sent >= pcb->keep_cnt && keepalive_ns(pcb, now_ns) <= now_ns;
     if (state_end_ns(pcb, now_ns) <= now_ns) {
         tcp_abandon(pcb, 0);
+        return true;
+    }
+    /* The peer answers, so it is told. */
+    if (conn->orphan && pcb->persist_backoff > ORPHAN_BACKOFF_MAX) {
+        tcp_abandon(pcb, 1);
         return true;
     }
     if (!silent && give_up_ns(conn) > now_ns && pcb->persist_probe < PERSIST_PROBES_MAX)
