@@ -1,7 +1,7 @@
 /* Options about a control plane's network: what each flag and variable leaves, what excludes what, and that
  * no error shows a secret. */
 #include "common/err.h"
-#include "nexd/options.h"
+#include "nexd/options_table.h"
 #include "nexd/proxy_url.h"
 
 #include <check.h>
@@ -94,6 +94,65 @@ START_TEST(each_variable_is_read)
     ck_assert_str_eq(network->security_group_id, UUID);
     ck_assert_str_eq(network->service_url, "https://a.example");
     options_free(&options);
+}
+END_TEST
+
+/* The Nexodus agent's, and two of ours for its secrets. */
+static const struct {
+    const char *flag, *variable;
+} general[] = {
+    {"service-url", "NEXD_SERVICE_URL"},
+    {"reg-key", "NEXD_REG_KEY"},
+    {"reg-key-file", "NEXD_REG_KEY_FILE"},
+    {"username", "NEXD_USERNAME"},
+    {"password", "NEXD_PASSWORD"},
+    {"password-file", "NEXD_PASSWORD_FILE"},
+    {"vpc-id", "NEXD_VPC_ID"},
+    {"security-group-id", "NEXAPI_SECURITY_GROUP_ID"},
+    {"insecure-skip-tls-verify", "NEXD_INSECURE_SKIP_TLS_VERIFY"},
+    {"state-dir", "NEXD_STATE_DIR"},
+    {"stun-server", "NEXD_STUN_SERVER"},
+    {"listen-port", "NEXD_LISTEN_PORT"},
+    {"request-ip", "NEXD_REQUESTED_IP"},
+    {"local-endpoint-ip", "NEXD_LOCAL_ENDPOINT_IP"},
+    {"relay-only", "NEXD_RELAY_ONLY"},
+    {"exit-node-client", "NEXD_EXIT_NODE_CLIENT"},
+    {"unix-socket", NULL},
+};
+
+START_TEST(each_general_flag_has_its_variable_and_is_named_where_it_is_mistyped)
+{
+    const char *const name = general[_i].flag, *variable = "no such flag";
+    char line[128], wanted[128];
+    for (size_t i = 0; i < options_flag_count; i++)
+        if (strcmp(options_flags[i].name, name) == 0)
+            variable = options_flags[i].environment;
+    if (general[_i].variable)
+        ck_assert_str_eq(variable, general[_i].variable);
+    else
+        ck_assert_ptr_null(variable);
+    snprintf(line, sizeof line, "--%.*s=x proxy", (int)strlen(name) - 1, name);
+    snprintf(wanted, sizeof wanted, "did you mean --%s?", name);
+    ck_assert_int_eq(parse(line, no_environment), NX_EINVAL);
+    ck_assert_msg(strstr(error, wanted) != NULL, "%s: %s", line, error);
+}
+END_TEST
+
+START_TEST(files_of_secrets_port_and_folder_come_from_variables)
+{
+    char *by_key[] = {"NEXD_REG_KEY_FILE=/k", "NEXD_STATE_DIR=/s", "NEXD_LISTEN_PORT=51821", NULL};
+    ck_assert_str_eq(parse_ok("proxy", by_key)->reg_key_file, "/k");
+    ck_assert(options.state_dir_given);
+    ck_assert_str_eq(options.state_dir, "/s");
+    ck_assert_int_eq(options.listen_port, 51821);
+    char *by_user[] = {"NEXD_USERNAME=u", "NEXD_PASSWORD_FILE=/p", "NEXD_EXIT_NODE_CLIENT=0", NULL};
+    ck_assert_str_eq(parse_ok("proxy", by_user)->password_file, "/p");
+    static char *const beyond[] = {"NEXD_LISTEN_PORT=70000", "NEXD_LISTEN_PORT=-1"};
+    for (size_t i = 0; i < 2; i++) {
+        char *bad[] = {beyond[i], NULL};
+        ck_assert_int_eq(parse("proxy", bad), NX_EINVAL);
+        ck_assert_msg(strstr(error, "NEXD_LISTEN_PORT") != NULL, "%s", error);
+    }
 }
 END_TEST
 
@@ -288,6 +347,9 @@ int main(void)
     Suite *suite = suite_create("options of a network");
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, each_flag_is_read);
+    tcase_add_loop_test(tests, each_general_flag_has_its_variable_and_is_named_where_it_is_mistyped, 0,
+                        sizeof general / sizeof *general);
+    tcase_add_test(tests, files_of_secrets_port_and_folder_come_from_variables);
     tcase_add_test(tests, each_variable_is_read);
     tcase_add_test(tests, secrets_on_the_command_line_are_noted);
     tcase_add_test(tests, the_deprecated_argument);
