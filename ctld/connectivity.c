@@ -1,8 +1,9 @@
-/* A sweep is an array of targets, in the order of peers. `next` runs through it once for each try; a target's
- * request id is its index, so an answer needs no search. A sweep ends when every target is answered, so no
- * answer of one sweep is left over for the next; those of a dead link never come. */
+/* A sweep is an array of targets, in the order of devices or peers. `next` runs through it once for each try;
+ * a target's request id is its index, so an answer needs no search. A sweep ends when every target is
+ * answered, so no answer of one sweep is left over for the next; those of a dead link never come. */
 #include "ctld/connectivity.h"
 
+#include "common/array.h"
 #include "common/clock.h"
 #include "common/err.h"
 
@@ -24,7 +25,7 @@ struct sweep {
     struct connectivity *owner;
     uint32_t family_bit;
     struct target *targets;
-    size_t count, open, waiting, next; /* `open`: neither reached nor given up */
+    size_t capacity, count, open, waiting, next; /* `open`: neither reached nor given up */
     struct control_call *calls[CONTROL_CLIENTS_MAX];
     bool running;
 };
@@ -55,7 +56,7 @@ static void targets_free(struct sweep *sweep)
         free(sweep->targets[i].hostname);
     free(sweep->targets);
     sweep->targets = NULL;
-    sweep->count = 0;
+    sweep->capacity = sweep->count = 0;
     sweep->running = false;
 }
 
@@ -116,14 +117,15 @@ static const struct netaddr *peer_address(const struct peer *peer, enum netaddr_
     return NULL;
 }
 
-static int target_add(struct sweep *sweep, const struct peer *peer, const struct netaddr *address)
+static int target_add(struct sweep *sweep, const char *hostname, const char *method,
+                      const struct netaddr *address)
 {
-    const struct connectivity *connectivity = sweep->owner;
-    char key[KEY_TEXT_MAX];
-    const char *hostname = key_format(peer->public_key, key), *method = "static";
-    if (connectivity->ops->describe)
-        connectivity->ops->describe(connectivity->arg, peer, &hostname, &method);
-    struct target *target = &sweep->targets[sweep->count];
+    struct target *const targets =
+        array_reserve(sweep->targets, &sweep->capacity, sweep->count + 1, sizeof *targets);
+    if (!targets)
+        return NX_ENOMEM;
+    sweep->targets = targets;
+    struct target *const target = &targets[sweep->count];
     *target = (struct target){.address = *address, .hostname = strdup(hostname), .method = method};
     if (!target->hostname)
         return NX_ENOMEM;
@@ -131,19 +133,45 @@ static int target_add(struct sweep *sweep, const struct peer *peer, const struct
     return NX_OK;
 }
 
+struct device_walk {
+    struct sweep *sweep;
+    enum netaddr_family family;
+    int err;
+};
+
+static void device_add(void *arg, const struct connectivity_device *device)
+{
+    struct device_walk *const walk = arg;
+    const struct netaddr *const address = walk->family == NETADDR_V4 ? &device->v4 : &device->v6;
+    char text[NETADDR_TEXT_MAX];
+    if (address->family == NETADDR_NONE || walk->err)
+        return;
+    const char *const hostname = device->hostname[0] ? device->hostname : netaddr_format(address, text);
+    walk->err = target_add(walk->sweep, hostname, device->method, address);
+}
+
+static int peers_add(struct sweep *sweep, const struct peers *peers, enum netaddr_family family)
+{
+    int err = NX_OK;
+    for (size_t i = 0; i < peers_count(peers) && !err; i++) {
+        const struct peer *const peer = peers_at(peers, i);
+        const struct netaddr *const address = peer->removed ? NULL : peer_address(peer, family);
+        char key[KEY_TEXT_MAX];
+        if (address)
+            err = target_add(sweep, key_format(peer->public_key, key), "static", address);
+    }
+    return err;
+}
+
 static int sweep_begin(struct sweep *sweep, const struct peers *peers, enum netaddr_family family)
 {
-    size_t count = peers_count(peers);
-    sweep->targets = calloc(count ? count : 1, sizeof *sweep->targets);
-    if (!sweep->targets)
-        return NX_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const struct peer *peer = peers_at(peers, i);
-        const struct netaddr *address = peer->removed ? NULL : peer_address(peer, family);
-        if (address && target_add(sweep, peer, address)) {
-            targets_free(sweep);
-            return NX_ENOMEM;
-        }
+    const struct connectivity *const connectivity = sweep->owner;
+    struct device_walk walk = {.sweep = sweep, .family = family};
+    if (!connectivity->ops->devices || !connectivity->ops->devices(connectivity->arg, device_add, &walk))
+        walk.err = peers_add(sweep, peers, family);
+    if (walk.err) {
+        targets_free(sweep);
+        return walk.err;
     }
     sweep->running = true;
     sweep->open = sweep->count;

@@ -111,6 +111,12 @@ static void peer_describe(void *arg, const struct peer *peer, const char **hostn
     network_mode_describe(ctld->network, peer->public_key, hostname, method, clock_now_ns());
 }
 
+static bool network_devices(void *arg, connectivity_device_fn each, void *each_arg)
+{
+    struct ctld *ctld = arg;
+    return network_mode_devices(ctld->network, clock_now_ns(), each, each_arg);
+}
+
 static const struct peers_ops peers_ops = {
     .send = to_tunneld, .on_status = on_peer_status, .on_synced = on_synced};
 static const struct static_peers_ops static_ops = {.send = to_proxyd};
@@ -156,7 +162,12 @@ static void on_settle(void *arg)
 }
 
 static const struct operators_ops operators_ops = {
-    .send = control_send, .network = network_tell, .describe = peer_describe, .settle = on_settle};
+    .send = control_send,
+    .network = network_tell,
+    .describe = peer_describe,
+    .devices = network_devices,
+    .settle = on_settle,
+};
 
 static int setup(struct child *child, void *arg)
 {

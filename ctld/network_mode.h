@@ -58,5 +58,8 @@ bool network_mode_tell(const struct network_mode *mode, struct control_network *
  * anything changes. */
 void network_mode_describe(const struct network_mode *mode, const uint8_t public_key[KEY_BYTES],
                            const char **hostname, const char **method, uint64_t now_ns);
+/* As connectivity_ops.devices. */
+bool network_mode_devices(const struct network_mode *mode, uint64_t now_ns, connectivity_device_fn each,
+                          void *each_arg);
 
 #endif

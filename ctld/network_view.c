@@ -40,3 +40,30 @@ void network_mode_describe(const struct network_mode *mode, const uint8_t public
     *hostname = status.hostname;
     *method = status.method;
 }
+
+struct walk {
+    connectivity_device_fn each;
+    void *each_arg;
+};
+
+static void on_device(void *arg, const struct peering_status *status)
+{
+    const struct walk *const walk = arg;
+    const struct connectivity_device device = {.hostname = status->hostname,
+                                               .method = status->method,
+                                               .v4 = status->tunnel_v4,
+                                               .v6 = status->tunnel_v6};
+    if (!status->own)
+        walk->each(walk->each_arg, &device);
+}
+
+bool network_mode_devices(const struct network_mode *mode, uint64_t now_ns, connectivity_device_fn each,
+                          void *each_arg)
+{
+    struct walk walk = {each, each_arg};
+    if (!mode->active)
+        return false;
+    if (mode->mesh)
+        peering_each(mesh_peering(mode->mesh), now_ns, on_device, &walk);
+    return true;
+}

@@ -21,6 +21,12 @@ static void describe(void *arg, const struct peer *peer, const char **hostname, 
     operators->ops->describe(operators->arg, peer, hostname, method);
 }
 
+static bool devices(void *arg, connectivity_device_fn each, void *each_arg)
+{
+    const struct operators *operators = arg;
+    return operators->ops->devices(operators->arg, each, each_arg);
+}
+
 static bool network(void *arg, struct control_network *out)
 {
     const struct operators *operators = arg;
@@ -39,7 +45,7 @@ static uint64_t wall_s(void *arg)
     return clock_wall_ns() / NS_PER_S;
 }
 
-static const struct connectivity_ops connectivity_ops = {.send = send_tunneld, .describe = describe};
+static const struct connectivity_ops connectivity_ops = {.send = send_tunneld, .devices = devices};
 static const struct control_methods_ops methods_ops = {
     .send = send_any, .now_ns = now_ns, .wall_s = wall_s, .network = network, .describe = describe};
 static const struct gather_ops gather_ops = {.send = send_any};

@@ -12,6 +12,7 @@ struct operators_ops {
     /* As in control_methods.h and connectivity.h. */
     bool (*network)(void *arg, struct control_network *out);
     void (*describe)(void *arg, const struct peer *peer, const char **hostname, const char **method);
+    bool (*devices)(void *arg, connectivity_device_fn each, void *each_arg);
     /* A request may have made some part want the timer. */
     void (*settle)(void *arg);
 };

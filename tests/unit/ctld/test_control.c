@@ -108,7 +108,27 @@ static int ping_send(void *arg, enum ipc_type type, uint32_t request, const void
     return NX_OK;
 }
 
-static const struct connectivity_ops connectivity_ops = {.send = ping_send};
+/* A network's devices, with host name, method and addresses as texts; NULL: there is no network. */
+struct network_device {
+    const char *hostname, *method, *v4, *v6;
+};
+static const struct network_device *network_devices;
+static size_t network_device_count;
+
+static bool devices_tell(void *arg, connectivity_device_fn each, void *each_arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < network_device_count; i++) {
+        const struct network_device *from = &network_devices[i];
+        struct connectivity_device told = {.hostname = from->hostname, .method = from->method};
+        ck_assert_int_eq(from->v4 ? netaddr_parse(from->v4, &told.v4) : NX_OK, NX_OK);
+        ck_assert_int_eq(from->v6 ? netaddr_parse(from->v6, &told.v6) : NX_OK, NX_OK);
+        each(each_arg, &told);
+    }
+    return network_devices != NULL;
+}
+
+static const struct connectivity_ops connectivity_ops = {.send = ping_send, .devices = devices_tell};
 
 static void describe(void *arg, const struct peer *peer, const char **hostname, const char **method)
 {
@@ -192,6 +212,9 @@ static void set_up(void)
     server = control_server_new(base, &limits, &control_methods_handler, &methods);
     ck_assert(base && peers && server);
     query = 0;
+    ping_count = 0;
+    network_devices = NULL;
+    network_device_count = 0;
     asked.request = 0;
     refusal = NULL;
     link_is_up = true;
@@ -543,6 +566,40 @@ START_TEST(a_ping_that_is_not)
 }
 END_TEST
 
+/* The tunnel's peers say nothing of who is behind a relay: in a network its devices are asked. */
+START_TEST(all_devices_of_a_network_are_pinged)
+{
+    static const struct network_device devices[] = {{"relay", "relay-node-peer", "100.64.0.50", "200::50"},
+                                                    {"a\"b", "via-relay", "100.64.0.7", "200::7"},
+                                                    {"", "direct-local", "100.64.0.8", NULL},
+                                                    {"none", "none", NULL, NULL}};
+    bool closed;
+    int fd = client_connect();
+    network_devices = devices;
+    network_device_count = sizeof devices / sizeof *devices;
+    client_send(fd, connectivity_v4);
+    until_pinged(3);
+    for (size_t i = 0; i < 3; i++)
+        tunneld_says(IPC_MSG_PONG, ping_requests[i], &(union ipc_body){.pong = {.round_trip_ns = 1000000}});
+    const char *answer = client_read(fd, 1, &closed);
+    static const char *const wanted[] = {
+        "\\\"100.64.0.50\\\":{\\\"wg_ip\\\":\\\"100.64.0.50\\\",\\\"is_reachable\\\":true,\\\"hostname\\\":"
+        "\\\"relay\\\",\\\"Latency\\\":\\\"1.00ms\\\",\\\"method\\\":\\\"relay-node-peer\\\"}",
+        "\\\"hostname\\\":\\\"a\\\\\\\"b\\\",\\\"Latency\\\":\\\"1.00ms\\\",\\\"method\\\":\\\"via-"
+        "relay\\\"}",
+        "\\\"hostname\\\":\\\"100.64.0.8\\\""};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        ck_assert_msg(strstr(answer, wanted[i]) != NULL, "%s is not in %s", wanted[i], answer);
+    ck_assert_ptr_null(strstr(answer, "none"));
+    ck_assert_ptr_null(strstr(answer, "100.64.0.9"));
+    network_device_count = 0; /* nobody else is there yet */
+    client_send(fd, connectivity_v4);
+    ck_assert_ptr_nonnull(strstr(client_read(fd, 1, &closed), "\\\"peers\\\":{}}"));
+    ck_assert_uint_eq(ping_count, 3);
+    close(fd);
+}
+END_TEST
+
 static void until_asked(enum ipc_type type)
 {
     uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
@@ -882,6 +939,7 @@ int main(void)
     tcase_add_test(tests, a_change_asks_the_parent_for_the_rule_that_was_meant);
     tcase_add_test(tests, a_ping_that_is_answered);
     tcase_add_loop_test(tests, a_ping_that_is_not, 0, 2);
+    tcase_add_test(tests, all_devices_of_a_network_are_pinged);
     tcase_add_test(tests, flows_are_listed);
     tcase_add_test(tests, statistics_of_both_processes_are_added_up);
     tcase_add_test(tests, the_version_can_be_another);

@@ -341,6 +341,11 @@ static size_t join(void)
     return addresses;
 }
 
+static void device_note(void *arg, const struct connectivity_device *found)
+{
+    *(struct connectivity_device *)arg = *found;
+}
+
 START_TEST(addresses_come_before_peers)
 {
     const size_t at = join();
@@ -354,10 +359,11 @@ START_TEST(addresses_come_before_peers)
     struct control_network told;
     ck_assert(network_mode_tell(mode, &told, clock_now_ns()));
     ck_assert_int_eq(told.phase, IPC_PHASE_JOINED);
-    const char *hostname = "", *method = "";
-    network_mode_describe(mode, peers_at(peers, 0)->public_key, &hostname, &method, clock_now_ns());
-    ck_assert_str_eq(hostname, "h3");
-    ck_assert_str_ne(method, "");
+    struct connectivity_device found = {0};
+    ck_assert(network_mode_devices(mode, clock_now_ns(), device_note, &found));
+    ck_assert_str_eq(found.hostname, "h3");
+    ck_assert_str_ne(found.method, "");
+    ck_assert_int_eq(found.v4.family, NETADDR_V4);
 }
 END_TEST
 
@@ -529,10 +535,10 @@ END_TEST
 START_TEST(nothing_is_told_in_static_mode)
 {
     struct control_network told;
-    const char *hostname = "x", *method = "y";
+    struct connectivity_device found = {0};
     ck_assert(!network_mode_tell(mode, &told, 1));
-    network_mode_describe(mode, device.public.public_key, &hostname, &method, 1);
-    ck_assert_str_eq(hostname, "x");
+    ck_assert(!network_mode_devices(mode, 1, device_note, &found));
+    ck_assert_ptr_null(found.hostname);
     ck_assert_uint_eq(network_mode_next_ns(mode, 1), UINT64_MAX);
     network_mode_run(mode, 1);
     ck_assert(network_mode_flush(mode));
