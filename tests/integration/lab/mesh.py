@@ -1,7 +1,10 @@
 """A Nexodus network in the lab: apid on a host of its own, two STUN servers beside it, and members that join by a registration key."""
+import http.client
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 
 from . import node as nodes, waiting
@@ -74,6 +77,22 @@ class ControlPlane:
         run = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert run.returncode == 0, f"apid {' '.join(map(str, words))}: {run.stderr}"
         return run.stdout.strip()
+
+    def request(self, method, path, token, body=None):
+        """A request to the API, from its own host; what it answers."""
+        sock = self.host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(20)
+        sock.connect((self.host.v4, PORT))
+        connection = http.client.HTTPSConnection(f"api.{NAME}", PORT, timeout=20)
+        connection.sock = ssl.create_default_context(cafile=self.public_ca).wrap_socket(sock, server_hostname=f"api.{NAME}")
+        try:
+            connection.request(method, path, body and json.dumps(body), {"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            assert 200 <= answer.status < 300, f"{method} {path}: {answer.status} {text}"
+            return json.loads(text)
+        finally:
+            connection.close()
 
     def user(self, name="alice", password="correct horse battery"):
         path = os.path.join(self.scene.folder, f"password-{name}")

@@ -364,6 +364,10 @@ START_TEST(addresses_come_before_peers)
     ck_assert_str_eq(found.hostname, "h3");
     ck_assert_str_ne(found.method, "");
     ck_assert_int_eq(found.v4.family, NETADDR_V4);
+    const char *hostname = "", *method = "";
+    network_mode_describe(mode, peers_at(peers, 0)->public_key, &hostname, &method, clock_now_ns());
+    ck_assert_str_eq(hostname, "h3");
+    ck_assert_str_ne(method, "");
 }
 END_TEST
 
@@ -539,6 +543,9 @@ START_TEST(nothing_is_told_in_static_mode)
     ck_assert(!network_mode_tell(mode, &told, 1));
     ck_assert(!network_mode_devices(mode, 1, device_note, &found));
     ck_assert_ptr_null(found.hostname);
+    const char *hostname = "x", *method = "y";
+    network_mode_describe(mode, device.public.public_key, &hostname, &method, 1);
+    ck_assert_str_eq(hostname, "x");
     ck_assert_uint_eq(network_mode_next_ns(mode, 1), UINT64_MAX);
     network_mode_run(mode, 1);
     ck_assert(network_mode_flush(mode));
