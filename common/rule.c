@@ -81,6 +81,8 @@ static int rule_parse_destination(struct rule_parser *parser, struct text_span t
         host_parse(host, parser->rule->host, &parser->rule->addr, &problem) != NX_OK)
         return rule_fail(parser, problem.part.length > 0 ? &problem.part : NULL, "in the destination, %s",
                          problem.text);
+    if (parser->rule->direction == RULE_EGRESS && strchr(parser->rule->host, '%') != NULL)
+        return rule_fail(parser, &host, "in the destination, an address inside the mesh has no zone:");
     return rule_parse_port(parser, "destination", port, &parser->rule->dest_port);
 }
 

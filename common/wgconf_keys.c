@@ -64,6 +64,30 @@ static int read_private_key(struct wgconf_parser *parser, const struct wgconf_ke
     return err;
 }
 
+/* The points of small order: a secret shared with one of them is zero, so no peer can have such a key. The
+ * bit above the field does not count. */
+static bool is_small_order(const uint8_t key[KEY_BYTES])
+{
+    static const uint8_t points[][KEY_BYTES] = {
+        {0},
+        {1},
+        {0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+         0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00},
+        {0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
+         0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57},
+    };
+    uint8_t y[KEY_BYTES], largest[KEY_BYTES];
+    memcpy(y, key, KEY_BYTES);
+    y[KEY_BYTES - 1] &= 0x7f;
+    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+        if (memcmp(y, points[i], KEY_BYTES) == 0)
+            return true;
+    /* -1, 0 and 1 once more, as p - 1, p and p + 1 with p = 2^255 - 19. */
+    memset(largest, 0xff, sizeof(largest));
+    largest[KEY_BYTES - 1] = 0x7f;
+    return memcmp(y + 1, largest + 1, KEY_BYTES - 1) == 0 && y[0] >= 0xec && y[0] <= 0xee;
+}
+
 static int read_public_key(struct wgconf_parser *parser, const struct wgconf_key *key, struct text_span value)
 {
     uint8_t *const public_key = present_peer(parser)->public_key;
@@ -71,6 +95,10 @@ static int read_public_key(struct wgconf_parser *parser, const struct wgconf_key
     if (err == NX_OK && sodium_is_zero(public_key, KEY_BYTES))
         return wgconf_fail(parser, parser->line,
                            "%s: all zero is no key; the peer shows its own with: wg pubkey", key->name);
+    if (err == NX_OK && is_small_order(public_key))
+        return wgconf_fail(parser, parser->line,
+                           "%s: no peer can have this key; the peer shows its own with: wg pubkey",
+                           key->name);
     return err;
 }
 

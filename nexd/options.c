@@ -198,7 +198,7 @@ static int check_mode(struct options_reader *reader)
         return NX_OK;
     snprintf(reader->error, OPTIONS_ERROR_MAX,
              "the --wireguard-config and %s flags are mutually exclusive: peers come from a file or from a "
-             "control plane",
+             "control plane; example: nexd --wireguard-config /etc/wireguard/wg0.conf proxy",
              given);
     return NX_EINVAL;
 }

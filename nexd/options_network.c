@@ -32,9 +32,10 @@ int options_read_secret(const struct flag_value *value)
     struct options_network *network = network_of(value);
     const size_t length = strlen(value->text);
     if (length == 0 || length >= value->flag->max)
-        return fail(value->error, "%s%s: must have 1 to %llu bytes", value->from_environment ? "" : "--",
+        return fail(value->error, "%s%s: must have 1 to %llu bytes; example: --%s %s",
+                    value->from_environment ? "" : "--",
                     value->from_environment ? value->flag->environment : value->flag->name,
-                    (unsigned long long)value->flag->max - 1);
+                    (unsigned long long)value->flag->max - 1, value->flag->name, value->flag->example);
     memcpy(flag_target(value), value->text, length + 1);
     if (!value->from_environment && !value->from_file)
         network->secret_argument = value->flag->name;
@@ -174,6 +175,15 @@ struct reg_key_options options_reg_key(const struct options_network *network, co
                                     .security_group_id = network->security_group_id};
 }
 
+/* What is wrong with the service or the key is told in the Nexodus agent's words, which show no right one. */
+static void example_append(char *error)
+{
+    const size_t length = strlen(error);
+    const bool of_key = strncmp(error, "invalid '--reg-key", 18) == 0;
+    snprintf(error + length, FLAG_ERROR_MAX - length, "; example: %s",
+             of_key ? "--reg-key https://nexodus.example#RK:KEY" : "--service-url https://nexodus.example");
+}
+
 /* With the key in a file that has not been read yet, any key tells whether the rest agrees with one. */
 static int service_check(const struct options_network *network, char *error)
 {
@@ -184,6 +194,8 @@ static int service_check(const struct options_network *network, char *error)
     if (!err && service.api_base[0] == '\0')
         err = fail(error, "no service URL");
     reg_key_clear(&service);
+    if (err && strncmp(error, "invalid '", 9) == 0)
+        example_append(error);
     return err;
 }
 
@@ -207,9 +219,11 @@ int options_network_check(struct options_network *network, char *error)
                     "example: nexd --service-url https://nexodus.example proxy",
                     text_quote(network->positional[1], quoted, sizeof quoted));
     if (secret_ambiguous(network->reg_key, network->reg_key_file, network->reg_key_file_configured))
-        return fail(error, "the --reg-key and --reg-key-file flags are mutually exclusive");
+        return fail(error, "the --reg-key and --reg-key-file flags are mutually exclusive; "
+                           "example: --reg-key-file /etc/nexd/key");
     if (secret_ambiguous(network->password, network->password_file, network->password_file_configured))
-        return fail(error, "the --password and --password-file flags are mutually exclusive");
+        return fail(error, "the --password and --password-file flags are mutually exclusive; "
+                           "example: --username NAME --password-file FILE");
     if ((network->password[0] || network->password_file[0]) && !network->username[0])
         return fail(error, "a password needs a user; example: --username NAME --password-file FILE");
     if (network->stun_server_count == 1)

@@ -124,6 +124,10 @@ def test_given_a_malformed_rule_when_started_then_one_line_names_its_part_and_sh
     assert re.search(r"(tcp|udp):\d+:[\w.]+:\d+", line), f"no right rule is shown: {line}"
 
 
+def test_given_an_egress_rule_to_an_address_with_a_zone_when_started_then_the_zone_is_named(nexd):
+    expect_mistake(nexd("proxy", "--egress", "tcp:8000:[fe80::1%lo]:90"), "egress", "zone", "fe80::1%lo")
+
+
 @pytest.mark.parametrize("flag", ("--ingress", "--egress"))
 def test_given_a_bad_rule_in_a_list_of_good_ones_when_started_then_it_is_the_one_that_is_named(nexd, flag):
     expect_mistake(nexd("proxy", flag, "tcp:80:h:90,tcp:81:h:0,tcp:82:h:90"), "tcp:81:h:0")
@@ -157,6 +161,32 @@ BAD_COMMANDS = [
 @pytest.mark.parametrize("words, named", BAD_COMMANDS, ids=[" ".join(words)[:40] or "nothing" for words, _ in BAD_COMMANDS])
 def test_given_a_wrong_command_line_when_started_then_one_line_names_the_word(nexd, words, named):
     expect_mistake(nexd(*words), named)
+
+
+BAD_SERVICES = [
+    # (words without a WireGuard configuration, what must be named)
+    (["--service-url", "http://x", "proxy"], "--service-url=http://x"),
+    (["--service-url", "https://", "proxy"], "--service-url=https://"),
+    (["--service-url", "https://a b", "proxy"], "--service-url=https://a b"),
+    (["--service-url", "https://a:99999", "proxy"], "port"),
+    (["--service-url", "https://user@a", "proxy"], "'@'"),
+    (["--reg-key", "", "proxy"], "--reg-key"),
+    (["--reg-key", "ftp://x#RK:1", "proxy"], "--reg-key=ftp://x"),
+    (["--reg-key", "RK:a", "--reg-key-file", "f", "proxy"], "--reg-key-file"),
+    (["--password", "p", "proxy"], "password"),
+    (["--stun-server", "a:1", "proxy"], "stun"),
+    (["--request-ip", "::1", "--reg-key", "RK:x", "proxy"], "::1"),
+]
+
+
+@pytest.mark.parametrize("words, named", BAD_SERVICES, ids=[" ".join(words)[:40] for words, _ in BAD_SERVICES])
+def test_given_a_malformed_service_when_started_then_one_line_names_it_and_shows_a_right_one(nexd, words, named):
+    line = expect_mistake(nexd(*words, raw=True), named)
+    assert "; example: --" in line
+
+
+def test_given_a_configuration_and_a_registration_key_when_started_then_the_line_says_which_of_them_to_choose(nexd):
+    assert "example" in expect_mistake(nexd("--reg-key", "RK:x", "proxy"), "--wireguard-config", "--reg-key")
 
 
 def test_given_the_configuration_flag_without_a_value_when_started_then_it_is_named(nexd):
@@ -216,6 +246,7 @@ BAD_CONFIGS = [
     (INTERFACE + "Endpoint = a:1\n", 4, "Endpoint"),
     (INTERFACE + "[Peer]\nAllowedIPs = 100.64.0.2/32\n", 4, "PublicKey"),
     (INTERFACE + "[Peer]\nPublicKey = short\n", 5, "PublicKey"),
+    (INTERFACE + "[Peer]\nPublicKey = AQ" + "A" * 41 + "=\n", 5, "PublicKey"),
     (INTERFACE + PEER + "PresharedKey = short\n", 6, "PresharedKey"),
     (INTERFACE + PEER + "AllowedIPs = 100.64.0.0/33\n", 6, "100.64.0.0/33"),
     (INTERFACE + PEER + "AllowedIPs = everything\n", 6, "everything"),

@@ -119,6 +119,8 @@ START_TEST(accepts)
     for (int direction = RULE_INGRESS; direction <= RULE_EGRESS; direction++) {
         struct rule rule, again;
         char error[RULE_ERROR_MAX] = "", text[RULE_TEXT_MAX];
+        if (direction == RULE_EGRESS && strchr(accepted[_i].text, '%') != NULL)
+            continue; /* below */
         ck_assert_msg(rule_parse((enum rule_direction)direction, accepted[_i].text, &rule, error) == NX_OK,
                       "%s", error);
         ck_assert_int_eq((int)rule.direction, direction);
@@ -139,6 +141,16 @@ START_TEST(refuses_and_names_the_part)
     ck_assert_msg(strncmp(error, "ingress rule \"", 14) == 0, "%s", error);
     check_one_harmless_line(error);
     ck_assert_uint_eq(rule.listen_port, 4711);
+}
+END_TEST
+
+START_TEST(a_destination_in_the_mesh_has_no_zone)
+{
+    struct rule rule;
+    char error[RULE_ERROR_MAX] = "";
+    ck_assert_int_eq(rule_parse(RULE_EGRESS, "tcp:80:[fe80::1%eth0]:90", &rule, error), NX_EINVAL);
+    ck_assert_ptr_ne(strstr(error, "has no zone: \"fe80::1%eth0\""), NULL);
+    check_one_harmless_line(error);
 }
 END_TEST
 
@@ -246,6 +258,7 @@ static void fill(TCase *tcase)
 {
     tcase_add_loop_test(tcase, accepts, 0, sizeof(accepted) / sizeof(accepted[0]));
     tcase_add_loop_test(tcase, refuses_and_names_the_part, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, a_destination_in_the_mesh_has_no_zone);
     tcase_add_test(tcase, examples_are_themselves_right);
     tcase_add_test(tcase, huge_and_hostile_input);
     tcase_add_test(tcase, longest_host_fits);

@@ -5,6 +5,7 @@
 #include "tests/unit/common/unit.h"
 #include "tests/unit/common/wgconf_samples.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -271,6 +272,35 @@ START_TEST(refuses_with_file_and_line)
 }
 END_TEST
 
+/* Those that give a shared secret of zero with every private key, in each of their encodings. */
+START_TEST(a_public_key_that_nobody_can_have_is_refused)
+{
+    static const char *const points[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    };
+    static const uint8_t scalar[KEY_BYTES] = {7};
+    uint8_t key[KEY_BYTES], shared[KEY_BYTES];
+    char shown[KEY_TEXT_MAX], text[512];
+    ck_assert_int_eq(sodium_hex2bin(key, sizeof(key), points[_i / 2], 2 * sizeof(key), NULL, NULL, NULL), 0);
+    key[KEY_BYTES - 1] |= (uint8_t)(_i % 2 << 7);
+    ck_assert_int_ne(crypto_scalarmult(shared, scalar, key), 0);
+    snprintf(text, sizeof(text), INTERFACE PEER("%s"), key_format(key, shown));
+    ck_assert_int_eq(parse_bytes(text, strlen(text)), NX_EINVAL);
+    ck_assert_msg(strstr(error, "wg0.conf:5: PublicKey: ") == error, "%s", error);
+    key[3] ^= 0x10; /* and its neighbour is a key like any other */
+    ck_assert_int_eq(crypto_scalarmult(shared, scalar, key), 0);
+    snprintf(text, sizeof(text), INTERFACE PEER("%s"), key_format(key, shown));
+    parse_ok(text, 0);
+    wgconf_free(&conf);
+}
+END_TEST
+
 START_TEST(a_nul_byte_is_no_text)
 {
     static const char text[] = INTERFACE "ListenPort = 51\0"
@@ -309,7 +339,7 @@ START_TEST(a_hundred_thousand_lines)
     size_t at = sizeof(INTERFACE) - 1;
     memcpy(text, INTERFACE, at);
     for (unsigned i = 0; i < PEERS; i++) {
-        uint8_t key[KEY_BYTES] = {[0] = 1, [1] = (uint8_t)(i / 2), [2] = (uint8_t)(i / 512)};
+        uint8_t key[KEY_BYTES] = {[0] = 9, [1] = (uint8_t)(i / 2), [2] = (uint8_t)(i / 512)};
         char shown[KEY_TEXT_MAX];
         at += (size_t)sprintf(text + at, "[Peer]\nPublicKey = %s\n", key_format(key, shown));
         for (unsigned j = 2; j < LINES; j++)
@@ -349,6 +379,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, ourselves_are_left_out);
     tcase_add_test(tcase, an_all_zero_preshared_key_is_none);
     tcase_add_loop_test(tcase, refuses_with_file_and_line, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_loop_test(tcase, a_public_key_that_nobody_can_have_is_refused, 0, 14);
     tcase_add_test(tcase, a_nul_byte_is_no_text);
     tcase_add_test(tcase, every_truncation_is_safe);
     tcase_add_test(tcase, a_hundred_thousand_lines);
