@@ -70,20 +70,43 @@ static int folder_lock(struct state_file *file, char *error)
     return err;
 }
 
+/* A folder that was made is an entry of the one above it, which has to be on the disk too. One that may be
+ * written but not read cannot be flushed, and is left to the system. */
+static int above_flush(const struct state_file *file, const char *path)
+{
+    char above[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    snprintf(above, sizeof above, "%.*s", (int)length, path);
+    if (length == 0)
+        snprintf(above, sizeof above, "%s", slash ? "/" : ".");
+    FD_AUTO int fd = file->sys->openat(AT_FDCWD, above, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == EACCES ? NX_OK : NX_ESYS;
+    return file->sys->fsync(fd) ? NX_ESYS : NX_OK;
+}
+
+static int one_make(const struct state_file *file, const char *path)
+{
+    if (file->sys->mkdir(path, 0700))
+        return errno == EEXIST ? NX_OK : NX_ESYS;
+    return above_flush(file, path);
+}
+
 /* The folder and those above it, as far as they are missing. */
 static int folder_make(const struct state_file *file, char *error)
 {
     char path[PATH_MAX];
+    int err = NX_OK;
     snprintf(path, sizeof path, "%s", file->folder);
-    for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+    for (char *slash = path + 1; !err && (slash = strchr(slash, '/')) != NULL; slash++) {
         *slash = '\0';
-        if (file->sys->mkdir(path, 0700) && errno != EEXIST)
-            return fail(file, "", "cannot be made", error);
+        err = one_make(file, path);
         *slash = '/';
     }
-    if (file->sys->mkdir(path, 0700) && errno != EEXIST)
-        return fail(file, "", "cannot be made", error);
-    return NX_OK;
+    if (!err)
+        err = one_make(file, path);
+    return err ? fail(file, "", "cannot be made", error) : NX_OK;
 }
 
 int state_file_open(struct state_file *file, const char *folder, const struct state_sys *sys, char *error)

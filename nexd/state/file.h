@@ -2,7 +2,8 @@
  * Only the parent process.
  *
  * Replacing writes a new file beside the old one, flushes it to the disk, renames it over the old one and
- * flushes the folder. So after a loss of power at any moment there is the old content or the new, whole. */
+ * flushes the folder, and the one above it where the folder was made. So after a loss of power at any moment
+ * there is the old content or the new, whole. */
 #ifndef NEXD_NEXD_STATE_FILE_H
 #define NEXD_NEXD_STATE_FILE_H
 
