@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { STATUS_TEXT_MAX = 8 << 10 };
+enum { STATUS_TEXT_MAX = 16 << 10, PROBLEMS_SHOWN = 10 };
 
 bool control_network_of(const struct control_methods *methods, struct control_network *out)
 {
@@ -31,6 +31,24 @@ static void network_status_put(struct jsonrpc_text *text, const struct control_n
         jsonrpc_putf(text, "%s\n", network->text);
 }
 
+/* Rules that are not in force, each with its reason; not more than fit on a screen. */
+static void problems_put(struct jsonrpc_text *text, const struct device *device)
+{
+    char rule[RULE_TEXT_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < device->rule_count; i++) {
+        const struct device_rule *entry = &device->rules[i];
+        if (entry->problem && count++ < PROBLEMS_SHOWN) {
+            jsonrpc_putf(text, "Not in force: --%s %s: ", rule_direction_name(entry->rule.direction),
+                         rule_format(&entry->rule, rule));
+            jsonrpc_put(text, entry->problem, strlen(entry->problem));
+            jsonrpc_put(text, "\n", 1);
+        }
+    }
+    if (count > PROBLEMS_SHOWN)
+        jsonrpc_putf(text, "Not in force: %zu more rules\n", count - PROBLEMS_SHOWN);
+}
+
 /* In static mode, Starting until the tunnel has its configuration and its peers for the first time. */
 void control_status(struct control_methods *methods, struct control_call *call,
                     const struct jsonrpc_request *request)
@@ -46,5 +64,6 @@ void control_status(struct control_methods *methods, struct control_call *call,
                      methods->device->known && peers_synced(methods->peers) ? "Running" : "Starting");
     if (methods->device->draining)
         jsonrpc_putf(&text, "Draining: no new flows are accepted; live ones go on\n");
+    problems_put(&text, methods->device);
     control_answer_built(call, &text);
 }

@@ -9,6 +9,8 @@
 
 void device_free(struct device *device)
 {
+    for (size_t i = 0; i < device->rule_count; i++)
+        free(device->rules[i].problem);
     free(device->rules);
     *device = (struct device){0};
 }
@@ -31,7 +33,9 @@ int device_rule_add(struct device *device, const struct ipc_rule_add *message)
             return NX_ENOMEM;
         device->rules = grown;
         entry = &device->rules[device->rule_count++];
+        entry->problem = NULL;
     }
+    free(entry->problem);
     *entry = (struct device_rule){.rule_id = message->rule_id,
                                   .rule = {.direction = (enum rule_direction)message->direction,
                                            .protocol = (enum rule_protocol)message->protocol,
@@ -40,6 +44,15 @@ int device_rule_add(struct device *device, const struct ipc_rule_add *message)
     memcpy(entry->rule.host, message->host, sizeof entry->rule.host);
     device_removed_forget(device, message->rule_id);
     return NX_OK;
+}
+
+void device_rule_problem(struct device *device, const struct ipc_rule_problem *message)
+{
+    struct device_rule *entry = rule_find(device, message->rule_id);
+    if (!entry)
+        return;
+    free(entry->problem);
+    entry->problem = message->text[0] ? strdup(message->text) : NULL; /* out of memory: one hint less */
 }
 
 /* The oldest makes room. */
@@ -80,6 +93,8 @@ int device_rule_remove(struct device *device, uint32_t rule_id)
     struct device_rule *entry = rule_find(device, rule_id);
     if (!entry)
         return NX_ENOENT;
+    free(entry->problem);
+    entry->problem = NULL;
     removed_keep(device, entry);
     size_t after = (size_t)(device->rules + device->rule_count - entry) - 1;
     memmove(entry, entry + 1, after * sizeof *entry);

@@ -10,6 +10,7 @@ enum { DEVICE_REMOVED_MAX = 256 };
 struct device_rule {
     uint32_t rule_id;
     struct rule rule;
+    char *problem; /* why it is not in force; NULL = it is */
 };
 
 struct device {
@@ -29,6 +30,8 @@ void device_free(struct device *device);
 int device_rule_add(struct device *device, const struct ipc_rule_add *message);
 /* NX_ENOENT. The rule is remembered as a removed one. */
 int device_rule_remove(struct device *device, uint32_t rule_id);
+/* Why a rule is not in force, "" = it is; a rule that is not known is none of ours any more. */
+void device_rule_problem(struct device *device, const struct ipc_rule_problem *message);
 /* A rule in force, or a removed one (*removed); NULL: not known. */
 const struct device_rule *device_rule_find(const struct device *device, uint32_t rule_id, bool *removed);
 /* The last flow of a removed rule has ended. */

@@ -233,6 +233,9 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
     case IPC_MSG_RULE_REMOVE:
         answer(link, request, device_rule_remove(&ctld->device, body->rule_remove.rule_id));
         break;
+    case IPC_MSG_RULE_PROBLEM:
+        device_rule_problem(&ctld->device, &body->rule_problem);
+        break;
     case IPC_MSG_REPORT_VERSION:
         memcpy(ctld->device.report_version, body->report_version.version, sizeof ctld->device.report_version);
         break;

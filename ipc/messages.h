@@ -177,6 +177,7 @@ enum ipc_join_phase {
     M(FLOW_STATUS, flow_status, 73, IPC_T_C)                                                                 \
     M(RULE_STATS_QUERY, rule_stats_query, 74, IPC_C_T | IPC_C_X)                                             \
     M(RULE_STATS, rule_stats, 75, IPC_T_C | IPC_X_C)                                                         \
+    M(RULE_PROBLEM, rule_problem, 76, IPC_P_C)                                                               \
     M(NETWORK, network, 80, IPC_P_C)                                                                         \
     M(NETWORK_DONE, network_done, 81, IPC_P_C)                                                               \
     M(CREDENTIAL, credential, 82, IPC_P_C)                                                                   \
@@ -421,6 +422,10 @@ enum ipc_join_phase {
     F(U64, failed, 0, UINT64_MAX)                                                                            \
     F(U64, last_error_unix_s, 0, UINT64_MAX)                                                                 \
     F(TEXT, last_error, IPC_LAST_ERROR_MAX, 0)
+/* Why a rule that stands is not in force, to be shown; empty: it is in force. Comes again while it lasts. */
+#define IPC_FIELDS_RULE_PROBLEM(F)                                                                           \
+    F(U32, rule_id, 1, UINT32_MAX)                                                                           \
+    F(TEXT, text, IPC_TEXT_MAX, 0)
 
 /* The control plane's network that ctld is to join; sent with each start of ctld, after DEVICE. Then come
  * CREDENTIAL, STUN_SERVER and STORED, and NETWORK_DONE ends it. service_url: "https://HOST[:PORT]", checked;

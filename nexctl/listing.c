@@ -82,7 +82,9 @@ static void write_rule(char *out, yajl_val object, const char *name, const struc
     write_text(rule, object, name, style);
     write_text(direction, object, "direction", style);
     snprintf(out, CELL_MAX, "--%.10s %.280s%s", direction, rule,
-             YAJL_IS_TRUE(member(object, "removed")) ? " (removed)" : "");
+             YAJL_IS_TRUE(member(object, "removed"))     ? " (removed)"
+             : YAJL_IS_STRING(member(object, "problem")) ? " (not in force)"
+                                                         : "");
 }
 
 /* The peer's name, or where it has none the beginning of its key. */
@@ -125,12 +127,13 @@ static void write_rate(char *out, yajl_val object, const char *name, const struc
         snprintf(out, CELL_MAX, "-");
 }
 
-/* "127.0.0.1:81: connection refused (3m05s ago)" */
+/* "127.0.0.1:81: connection refused (3m05s ago)", or why the rule is not in force. */
 static void write_last_error(char *out, yajl_val object, const char *name, const struct listing_style *style)
 {
     char text[CELL_MAX], age[HUMAN_MAX];
-    const uint64_t at_s = number_of(object, "last_error_unix_s");
-    write_text(text, object, name, style);
+    const bool problem = YAJL_IS_STRING(member(object, "problem"));
+    const uint64_t at_s = problem ? 0 : number_of(object, "last_error_unix_s");
+    write_text(text, object, problem ? "problem" : name, style);
     if (at_s && style->unix_s)
         snprintf(out, CELL_MAX, "%.280s (%s ago)", text,
                  human_age(style->unix_s > at_s ? style->unix_s - at_s : 0, age));

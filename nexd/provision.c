@@ -53,6 +53,11 @@ static void send_rules(struct parent_child *child, int *err)
         struct ipc_rule_add add;
         rule_change_add_fill(entry, &add);
         send_one(child, err, IPC_MSG_RULE_ADD, add.rule_id, &add);
+        if (child->role == IPC_CTLD && entry->problem) {
+            struct ipc_rule_problem problem = {.rule_id = entry->id};
+            snprintf(problem.text, sizeof problem.text, "%s", entry->problem);
+            send_one(child, err, IPC_MSG_RULE_PROBLEM, 0, &problem);
+        }
     }
 }
 

@@ -9,6 +9,8 @@
 
 void rulebook_free(struct rulebook *book)
 {
+    for (size_t i = 0; i < book->count; i++)
+        free(book->entries[i].problem);
     free(book->entries);
     *book = (struct rulebook){0};
 }
@@ -51,9 +53,16 @@ void rulebook_remove(struct rulebook *book, uint32_t id)
     struct rulebook_entry *entry = rulebook_find(book, id);
     if (!entry)
         return;
+    free(entry->problem);
     size_t after = (size_t)(book->entries + book->count - entry) - 1;
     memmove(entry, entry + 1, after * sizeof *entry);
     book->count--;
+}
+
+void rulebook_problem(struct rulebook_entry *entry, const char *why)
+{
+    free(entry->problem);
+    entry->problem = why[0] ? strdup(why) : NULL;
 }
 
 struct rulebook_entry *rulebook_match(const struct rulebook *book, const struct rule *rule)

@@ -24,6 +24,7 @@ struct rulebook_entry {
     struct rule rule;
     bool at_run_time; /* it can be removed again, and is stored */
     bool failed;      /* STANDING, but proxyd could not have its port; it is tried again */
+    char *problem;    /* … and why, for operators; kept until proxyd has it. NULL = none */
     enum rulebook_state state;
 };
 
@@ -40,6 +41,8 @@ void rulebook_free(struct rulebook *book);
 struct rulebook_entry *rulebook_add(struct rulebook *book, const struct rule *rule, bool at_run_time,
                                     enum rulebook_state state);
 void rulebook_remove(struct rulebook *book, uint32_t id);
+/* Why it is not in force; "": it is. Out of memory, it has no reason. */
+void rulebook_problem(struct rulebook_entry *entry, const char *why);
 /* NULL if there is none. */
 struct rulebook_entry *rulebook_find(const struct rulebook *book, uint32_t id);
 /* The STANDING rule, added at run time, that equals `rule`; NULL if there is none. */

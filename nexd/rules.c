@@ -84,6 +84,22 @@ int rules_open(struct parent *parent)
 
 /* -- Reports -- */
 
+/* For operators; without the rule itself, which they see beside it. What does not fit into the link's queue
+ * now is said again with the next try, and to each new process of ctld. */
+static void problem_tell(struct parent *parent, struct rulebook_entry *entry, const char *why)
+{
+    char rule[RULE_TEXT_MAX], start[RULE_TEXT_MAX + 32];
+    struct ipc_rule_problem problem = {.rule_id = entry->id};
+    int length = snprintf(start, sizeof start, "%s rule %s: ", rule_direction_name(entry->rule.direction),
+                          rule_format(&entry->rule, rule));
+    rulebook_problem(entry, strncmp(why, start, (size_t)length) == 0 ? why + length : why);
+    snprintf(problem.text, sizeof problem.text, "%s", entry->problem ? entry->problem : "");
+    struct parent_child *ctld = parent_child_of(parent, IPC_CTLD);
+    int err = ipc_send(ctld->link, IPC_MSG_RULE_PROBLEM, 0, &problem);
+    if (err && err != NX_ECLOSED && !entry->problem) /* there is no next try of what is in force */
+        parent_misbehaved(ctld, nx_strerror(err));
+}
+
 /* A rule of the command line that cannot be had is the end at start-up, when its operator is there to see;
  * later, or where it was added at run time, it is reported and tried again while the rest goes on. */
 static void rule_failed(struct parent_child *child, struct rulebook_entry *entry,
@@ -102,8 +118,10 @@ static void rule_failed(struct parent_child *child, struct rulebook_entry *entry
                   result->text[0] ? result->text : "refused without a reason");
     if (!parent->readiness.reached && !entry->at_run_time)
         parent_fail(parent);
-    else if (child->role == IPC_PROXYD)
+    else if (child->role == IPC_PROXYD) {
         rule_change_failed(&parent->rule_change, entry, clock_now_ns());
+        problem_tell(parent, entry, result->text[0] ? result->text : "refused without a reason");
+    }
 }
 
 void rules_result(struct parent_child *child, uint32_t request, const struct ipc_result *result)
@@ -120,6 +138,8 @@ void rules_result(struct parent_child *child, uint32_t request, const struct ipc
         rule_failed(child, entry, result);
     if (child->role != IPC_PROXYD)
         return;
+    if (result->result == IPC_OK && entry->problem)
+        problem_tell(parent, entry, "");
     if (result->result == IPC_OK && entry->failed) {
         char text[RULE_TEXT_MAX];
         entry->failed = false;

@@ -229,6 +229,26 @@ def test_given_rules_that_cannot_be_when_added_then_each_is_refused_with_a_reaso
     assert nexctl(node, "proxy", "add").stderr == "No rules provided\n"
 
 
+def test_given_a_stored_rule_whose_port_is_taken_when_started_then_status_says_so_until_it_is_free(scene):
+    node = scene.node()
+    node.start()
+    add(node, "--egress", "tcp:8000:100.64.0.9:1", "--egress", "tcp:8001:100.64.0.9:1")
+    node.stop()
+    taken = traffic.tcp_listen(node.host, "0.0.0.0", 8000)
+    node.start()
+    problem = "Not in force: --egress tcp:8000:100.64.0.9:1: port 8000 is in use by another program"
+    status = waiting.until(lambda: (text := says(node, "status")) != "Status: Running\n" and text, 10, "the problem to be told")
+    assert status.startswith(f"Status: Running\n{problem}") and status.count("\n") == 2
+    bad, good = json.loads(says(node, "rules", "stats", output="json"))
+    assert "port 8000 is in use" in bad["problem"] and good["problem"] is None
+    assert "--egress tcp:8000:100.64.0.9:1 (not in force) |" in says(node, "rules", "stats")
+    node.kill_child("ctld")
+    waiting.until(lambda: nexctl(node, "status").stdout.startswith(f"Status: Running\n{problem}"), 10, "the new ctld to know it")
+    taken.close()
+    waiting.until(lambda: says(node, "status") == "Status: Running\n", 20, "the rule to be in force")
+    assert json.loads(says(node, "rules", "stats", output="json"))[0]["problem"] is None and not refused(node, 8000)
+
+
 def test_given_many_operators_at_once_when_they_add_and_remove_then_every_answer_holds(scene):
     node = scene.node()
     node.start()

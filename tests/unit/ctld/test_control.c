@@ -711,9 +711,54 @@ START_TEST(statistics_of_both_processes_are_added_up)
         "\\\"refused\\\":3,\\\"timed_out\\\":0,\\\"unreachable\\\":0,\\\"limit\\\":0,\\\"reset\\\":1,"
         "\\\"failed\\\":0},\\\"last_error\\\":\\\"new "
         "\\\\\\\"one\\\\\\\"\\\",\\\"last_error_unix_s\\\":200}"));
-    ck_assert_ptr_nonnull(
-        strstr(text, "\\\"rule\\\":\\\"tcp:8080:127.0.0.1:20080\\\",\\\"direction\\\":\\\"ingress\\\","
-                     "\\\"flows\\\":0"));
+    ck_assert_ptr_nonnull(strstr(text, "\\\"rule\\\":\\\"tcp:8080:127.0.0.1:20080\\\",\\\"problem\\\":null,"
+                                       "\\\"direction\\\":\\\"ingress\\\","
+                                       "\\\"flows\\\":0"));
+    close(fd);
+}
+END_TEST
+
+static void problem_say(uint32_t rule_id, const char *text)
+{
+    struct ipc_rule_problem message = {.rule_id = rule_id};
+    snprintf(message.text, sizeof message.text, "%s", text);
+    device_rule_problem(&device, &message);
+}
+
+START_TEST(rules_that_are_not_in_force_are_told)
+{
+    static const char status[] = "{\"method\":\"NexdCtl.Status\",\"params\":[\"\"],\"id\":0}";
+    static const char running[] = "{\"id\":0,\"result\":\"Status: Running\\n\",\"error\":null}\n";
+    bool closed;
+    int fd = client_connect();
+    problem_say(99, "of a rule that is not there");
+    exchange(fd, status, running);
+    problem_say(1, "its port is \"taken\"");
+    problem_say(1, "its port is taken");
+    exchange(fd, status,
+             "{\"id\":0,\"result\":\"Status: Running\\nNot in force: --ingress tcp:8080:127.0.0.1:20080: its "
+             "port is "
+             "taken\\n\",\"error\":null}\n");
+    client_send(fd, "{\"method\":\"NexdCtl.ListRuleStats\",\"params\":[\"\"],\"id\":0}");
+    for (unsigned i = 0; i < 2; i++) {
+        until_asked(IPC_MSG_RULE_STATS_QUERY);
+        struct ipc_message message = {.header = {.type = IPC_MSG_RESULT, .request = asked.request}};
+        asked.request = 0;
+        ck_assert(control_methods_message(&methods, asked.to, &message));
+    }
+    ck_assert_ptr_nonnull(strstr(client_read(fd, 1, &closed), "\\\"problem\\\":\\\"its port is taken\\\","));
+    problem_say(1, "");
+    exchange(fd, status, running);
+    for (uint32_t id = 10; id < 30; id++) { /* a screen is not filled with them */
+        rule_add(id, "tcp:1:h:2");
+        problem_say(id, "no");
+    }
+    client_send(fd, status);
+    ck_assert_ptr_nonnull(strstr(client_read(fd, 1, &closed), "h:2: no\\nNot in force: 10 more rules\\n\""));
+    ck_assert_int_eq(device_rule_remove(&device, 10), NX_OK);
+    rule_add(11, "tcp:1:h:3"); /* anew, and nothing is known to be wrong with it */
+    client_send(fd, status);
+    ck_assert_ptr_nonnull(strstr(client_read(fd, 1, &closed), "Not in force: 8 more rules\\n\""));
     close(fd);
 }
 END_TEST
@@ -942,6 +987,7 @@ int main(void)
     tcase_add_test(tests, all_devices_of_a_network_are_pinged);
     tcase_add_test(tests, flows_are_listed);
     tcase_add_test(tests, statistics_of_both_processes_are_added_up);
+    tcase_add_test(tests, rules_that_are_not_in_force_are_told);
     tcase_add_test(tests, the_version_can_be_another);
     tcase_add_test(tests, refusals_of_rules_read_as_the_agents);
     tcase_add_test(tests, a_process_that_ends_is_an_answer_too);
