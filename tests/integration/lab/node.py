@@ -103,6 +103,7 @@ class Node(End):
         os.chown(self.folder, UID, GID)
         self.rules, self.mtu, self.environment, self.flags = list(rules), mtu, dict(environment or {}), list(flags)
         self.wrap = wrap or (lambda command: command)
+        self.executable = None  # in place of the build's
         self.process = None
         self.runs = []
         self.deaths_expected = False
@@ -116,7 +117,7 @@ class Node(End):
 
     def command(self):
         config = self.write_configuration()
-        return [program("nexd", self.folder.parent), "--wireguard-config", config, "--unix-socket",
+        return [self.executable or program("nexd", self.folder.parent), "--wireguard-config", config, "--unix-socket",
                 self.folder / "nexd.sock", *self.flags, "proxy", *self.rules]
 
     def launch(self):
