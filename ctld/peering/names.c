@@ -34,6 +34,7 @@ struct names {
     enum link link;
     bool complete, failed; /* a list has ended; a candidate did not fit into memory */
     uint64_t revision;
+    uint64_t shared; /* a hash of which devices go without their name, and of which; 0 = none do */
 };
 
 struct names *names_new(const struct names_ops *ops, void *arg)
@@ -150,22 +151,51 @@ static int compare(const void *left, const void *right)
     return order != 0 ? order : strcmp(a->id, b->id);
 }
 
+/* FNV-1a, over a text and its end. */
+static uint64_t hash_add(uint64_t hash, const char *text)
+{
+    do
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    while (*text++);
+    return hash;
+}
+
+/* Devices that share a name are told of once: again only when it is others, not whenever any device changes.
+ */
+static void shared_tell(struct names *names)
+{
+    static struct log_ratelimit limit = {.per_second = 1, .burst = 5};
+    const struct table *table = &names->candidates;
+    const uint64_t before = names->shared;
+    names->shared = 0;
+    for (size_t i = 1; i < table->count; i++)
+        if (strcmp(table->items[i - 1].text, table->items[i].text) == 0)
+            names->shared = hash_add(hash_add(names->shared, table->items[i].text), table->items[i].id);
+    if (names->shared == before)
+        return;
+    const struct name *first = NULL;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct name *name = &table->items[i];
+        if (!first || strcmp(first->text, name->text) != 0)
+            first = name;
+        else if (log_ratelimit_ok(&limit))
+            log_warn("devices %s and %s are both named \"%s\": it stays with the first", first->id, name->id,
+                     name->text);
+    }
+}
+
 /* Of each name the first candidate; it is new to proxyd unless it is what was held. */
 static void candidates_choose(struct names *names)
 {
-    static struct log_ratelimit limit = {.per_second = 1, .burst = 5};
     struct table *table = &names->candidates;
     size_t kept = 0;
     if (table->count > 0)
         qsort(table->items, table->count, sizeof *table->items, compare);
+    shared_tell(names);
     for (size_t i = 0; i < table->count; i++) {
         struct name *name = &table->items[i];
-        if (kept > 0 && strcmp(table->items[kept - 1].text, name->text) == 0) {
-            if (log_ratelimit_ok(&limit))
-                log_warn("devices %s and %s are both named \"%s\": it stays with the first",
-                         table->items[kept - 1].id, name->id, name->text);
+        if (kept > 0 && strcmp(table->items[kept - 1].text, name->text) == 0)
             continue;
-        }
         const struct name *held = table_find(&names->held, name->text);
         name->dirty = !held || held->dirty || !same_addresses(held, name);
         table->items[kept++] = *name;

@@ -1,12 +1,14 @@
 /* Names of devices, and proxyd's table of them, which the test keeps as proxyd would: through links that fill
  * up, restarts of either side, devices that change, go, and quarrel over a name. */
 #include "common/err.h"
+#include "common/log.h"
 #include "ctld/peering/names.h"
 #include "tests/unit/common/unit.h"
 #include "tests/unit/peering/net.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PROXY_MAX = 64 };
 
@@ -168,6 +170,39 @@ START_TEST(a_name_stays_with_who_has_it)
 }
 END_TEST
 
+/* What the log gets while the list is read. */
+static size_t lines_of_list(const char *third)
+{
+    char line[512];
+    size_t lines = 0;
+    FILE *const file = tmpfile();
+    const int kept = dup(STDERR_FILENO);
+    ck_assert(file && kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    names_begin(names);
+    put("1", "node", "100.64.0.2", NULL);
+    put("2", "node", "100.64.0.3", NULL);
+    put("3", third, "100.64.0.4", NULL);
+    end();
+    ck_assert_int_ge(dup2(kept, STDERR_FILENO), 0);
+    close(kept);
+    rewind(file);
+    while (fgets(line, sizeof line, file))
+        lines += strstr(line, "both named \"node\"") != NULL;
+    fclose(file);
+    return lines;
+}
+
+START_TEST(a_shared_name_is_told_of_once)
+{
+    log_init("test", LOG_LEVEL_WARN);
+    ck_assert_uint_eq(lines_of_list("other"), 1);
+    ck_assert_uint_eq(lines_of_list("another"), 0); /* nothing that matters here */
+    ck_assert_uint_eq(lines_of_list("node"), 2);
+    ck_assert_uint_eq(lines_of_list("node"), 0);
+    ck_assert_uint_eq(lines_of_list("other"), 1);
+}
+END_TEST
+
 START_TEST(what_is_no_name_is_nobodys)
 {
     static const char *const wrong[] = {"",     "localhost", "LocalHost.", "a.localhost", "1.2.3.4",
@@ -270,6 +305,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, names_follow_their_devices);
     tcase_add_test(tcase, a_name_stays_with_who_has_it);
     tcase_add_test(tcase, what_is_no_name_is_nobodys);
+    tcase_add_test(tcase, a_shared_name_is_told_of_once);
     tcase_add_test(tcase, a_link_that_is_full_or_new_is_caught_up_with);
     tcase_add_test(tcase, names_come_from_peering_with_granted_addresses_only);
 }
