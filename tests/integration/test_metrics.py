@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lab import promlint, traffic, waiting
+from lab.mesh import Mesh
 from lab.traffic import LOOPBACK
 from test_operator import nexctl, says
 
@@ -116,6 +117,29 @@ def test_given_a_node_when_health_and_readiness_are_asked_for_then_they_say_what
     assert status == 503 and "draining" in why
     assert get(a, "/healthz")[0] == 200
     assert waiting.until(lambda: value(metrics(a), "nexd_draining") == 1, 5, "the metric")
+
+
+def test_given_a_network_when_its_control_plane_goes_and_comes_then_the_state_says_so_and_the_node_stays_ready(scene):
+    mesh = Mesh(scene)
+    a = mesh.member(flags=["--metrics-listen", f"{LOOPBACK[4]}:{PORT}"]).start()
+
+    def is_in(state):
+        found = metrics(a)["nexd_control_plane_state"]
+        return found == {frozenset({("state", name)}): float(name == state)
+                         for name in ("static", "starting", "login", "joining", "cached", "joined")}
+    waiting.until(lambda: is_in("joined"), 20, "the node to have joined")
+    assert get(a, "/readyz") == (200, "ready\n")
+    mesh.plane.stop()
+    waiting.until(lambda: is_in("cached"), 20, "the loss to be noticed")
+    assert get(a, "/readyz") == (200, "ready\n") and get(a, "/healthz")[0] == 200
+    status = a.ctl("status").stdout
+    assert status.startswith("Status: Running\nWith the network as it was known last: ") and status.count("\n") == 2
+    a.stop()
+    a.start()  # from what it had stored, while nobody answers
+    assert is_in("cached") and get(a, "/readyz") == (200, "ready\n")
+    mesh.plane.start()
+    waiting.until(lambda: is_in("joined"), 40, "the control plane's return to be noticed")
+    assert a.ctl("status").stdout == "Status: Running\n"
 
 
 def test_given_an_address_that_cannot_be_had_when_started_then_it_ends_and_names_it(scene):

@@ -133,8 +133,9 @@ def test_given_a_rule_with_a_members_host_name_when_used_then_it_leads_to_that_m
 
 
 def test_given_two_members_when_operators_ask_then_status_peers_and_pings_tell_of_the_network(mesh):
-    b = mesh.member().start()
-    a = mesh.member().start()
+    b = mesh.member(rules=["--ingress", "tcp:9000:127.0.0.1:80"]).start()
+    a = mesh.member(rules=["--egress", f"tcp:8000:{b.v4}:9000"]).start()
+    mesh.scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
     status = soon(lambda: (run := a.ctl("status")).returncode == 0 and "Running" in run.stdout and run.stdout, "status")
     assert status.startswith("Status: Running\n")
     pings = soon(lambda: (text := a.ctl("peers", "ping").stdout) and "Reachable" in text and "Unreachable" not in text and text,
@@ -142,6 +143,9 @@ def test_given_two_members_when_operators_ask_then_status_peers_and_pings_tell_o
     assert b.v4 in pings and mesh.plane.devices()[0]["hostname"] in pings
     assert any(method in pings for method in ("direct-local", "reflexive", "local-unproven")), pings
     assert b.v4 + "/32" in a.ctl("peers", "list", "--full").stdout
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+        assert traffic.exchange(connection) == b"ping"
+        assert f"| {mesh.plane.devices()[0]['hostname']} " in a.ctl("flows").stdout
 
 
 def test_given_a_member_that_leaves_when_its_device_is_deleted_then_the_others_forget_it(mesh):
