@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLOWS_DEFAULT = 1000, TEXT_MAX = 8 << 20 };
+/* A listing may take its share of memory twice, as text and as an answer: so few at once. */
+enum { FLOWS_DEFAULT = 1000, LISTINGS_MAX = 4, TEXT_MAX = 16 << 20 };
 
 /* The rule, and whether it was removed while its flows go on. */
 static void put_rule(struct jsonrpc_text *text, const struct device *device, uint32_t rule_id)
@@ -126,9 +127,21 @@ static void on_flow(struct control_methods *methods, struct control_pending *pen
     }
     jsonrpc_putf(text, "%s],\"truncated\":%s}", flows->count ? "" : "{\"flows\":[",
                  outcome == IPC_LIMIT ? "true" : "false");
+    if (text->failed) {
+        control_refuse(control_pending_end(pending), "there are too many flows for one answer: list fewer");
+        return;
+    }
     struct jsonrpc_text whole = *text;
     jsonrpc_text_init(text, TEXT_MAX);
     control_answer_built(control_pending_end(pending), &whole);
+}
+
+static size_t listings_count(const struct control_methods *methods)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        count += methods->pending[i].call && methods->pending[i].on_message == on_flow;
+    return count;
 }
 
 void control_list_flows(struct control_methods *methods, struct control_call *call,
@@ -137,6 +150,10 @@ void control_list_flows(struct control_methods *methods, struct control_call *ca
     uint64_t limit = FLOWS_DEFAULT;
     if (request->param[0] && text_to_u64(request->param, strlen(request->param), 1, IPC_FLOWS_MAX, &limit)) {
         control_refuse(call, "the number of flows to list must be from 1 to 20000");
+        return;
+    }
+    if (listings_count(methods) >= LISTINGS_MAX) {
+        control_refuse(call, "others list flows at this moment; try again");
         return;
     }
     struct flows *flows = calloc(1, sizeof *flows);

@@ -13,7 +13,7 @@
 
 enum {
     CONTROL_CLIENTS_MAX = 32,
-    CONTROL_ANSWER_MAX = 8 << 20, /* bytes of one answer */
+    CONTROL_ANSWER_MAX = 24 << 20, /* bytes of one answer; IPC_FLOWS_MAX flows fit */
 };
 
 struct control_limits {

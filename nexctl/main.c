@@ -60,6 +60,15 @@ static void connect_failed(const char *path, int cause, const char *why)
     fputc('\n', stderr);
 }
 
+static void call_failed(const char *method, const char *error)
+{
+    fprintf(stderr, "Failed to execute method (%s): %s\n", method, error);
+    if (strstr(error, "rpc: can't find method"))
+        fprintf(stderr, "(the nexd there does not know this command: it is older than this nexctl, or the "
+                        "Nexodus agent)\n");
+    fputc('\n', stderr);
+}
+
 /* One call; its result or NULL, the failure then printed. */
 static char *call_with(const char *path, const char *method, const char *argument)
 {
@@ -69,7 +78,7 @@ static char *call_with(const char *path, const char *method, const char *argumen
     if (err == NX_ENOENT)
         connect_failed(path, errno, error);
     else if (err)
-        fprintf(stderr, "Failed to execute method (%s): %s\n\n", method, error);
+        call_failed(method, error);
     return err ? NULL : result;
 }
 

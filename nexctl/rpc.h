@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum { RPC_TIMEOUT_S = 30, RPC_ANSWER_MAX = 16 << 20, RPC_ERROR_MAX = 512 };
+enum { RPC_TIMEOUT_S = 30, RPC_ANSWER_MAX = 32 << 20, RPC_ERROR_MAX = 512 };
 
 /* Calls NexdCtl.METHOD with one string argument over the socket at `path` (of any length). NX_OK: *result is
  * a terminated string that the caller frees. Otherwise NX_ENOENT (cannot connect; errno says why) or

@@ -676,6 +676,67 @@ START_TEST(flows_are_listed)
 }
 END_TEST
 
+/* As many flows as may be asked for, with names as long as they may be, and more askers than may be at once.
+ */
+START_TEST(many_flows_are_listed_and_few_at_once)
+{
+    enum { ASKERS = 5 };
+    static const char all[] = "{\"method\":\"NexdCtl.ListFlows\",\"params\":[\"20000\"],\"id\":0}";
+    int fd[ASKERS];
+    uint32_t request[ASKERS];
+    bool closed;
+    for (size_t i = 0; i < ASKERS; i++) {
+        fd[i] = client_connect();
+        client_send(fd[i], all);
+        if (i == ASKERS - 1)
+            break;
+        until_asked(IPC_MSG_FLOWS_QUERY);
+        request[i] = asked.request;
+        asked.request = 0;
+    }
+    ck_assert_str_eq(
+        client_read(fd[ASKERS - 1], 1, &closed),
+        "{\"id\":0,\"result\":null,\"error\":\"others list flows at this moment; try again\"}\n");
+    union ipc_body flow = {.flow_status = {.rule_id = 1,
+                                           .direction = RULE_INGRESS,
+                                           .protocol = RULE_TCP,
+                                           .state = IPC_FLOW_HOST_ENDED,
+                                           .peer_known = true,
+                                           .to_mesh_bytes = UINT64_MAX,
+                                           .to_host_bytes = UINT64_MAX,
+                                           .age_ms = UINT64_MAX,
+                                           .transport_known = true,
+                                           .rtt_us = UINT64_MAX,
+                                           .min_rtt_us = UINT64_MAX,
+                                           .cwnd_bytes = UINT64_MAX,
+                                           .pacing_bytes_per_s = UINT64_MAX,
+                                           .delivery_bytes_per_s = UINT64_MAX,
+                                           .retransmitted_bytes = UINT64_MAX}};
+    const struct netsock longest = {.addr = {.family = NETADDR_V6, .bytes = {[0 ... 15] = 0xfd}},
+                                    .port = 65535};
+    flow.flow_status.client = flow.flow_status.dest = longest;
+    ck_assert_int_eq(key_parse(peer_key_text, flow.flow_status.peer), NX_OK);
+    for (size_t i = 0; i < IPC_FLOWS_MAX; i++)
+        tunneld_says(IPC_MSG_FLOW_STATUS, request[0], &flow);
+    tunneld_says(IPC_MSG_RESULT, request[0], NULL);
+    size_t length = 0, flows = 0;
+    char piece[65536];
+    uint64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+    for (bool over = false; !over && clock_now_ns() < deadline_ns;) {
+        turn();
+        ssize_t got = recv(fd[0], piece, sizeof piece, 0);
+        for (ssize_t i = 0; i < got; i++)
+            flows += piece[i] == '{';
+        length += got > 0 ? (size_t)got : 0;
+        over = got > 0 && piece[got - 1] == '\n';
+    }
+    ck_assert_uint_eq(flows, IPC_FLOWS_MAX + 2); /* the answer, and the object in it */
+    ck_assert_uint_gt(length, 8 << 20);
+    for (size_t i = 0; i < ASKERS; i++)
+        close(fd[i]);
+}
+END_TEST
+
 START_TEST(statistics_of_both_processes_are_added_up)
 {
     bool closed;
@@ -986,6 +1047,7 @@ int main(void)
     tcase_add_loop_test(tests, a_ping_that_is_not, 0, 2);
     tcase_add_test(tests, all_devices_of_a_network_are_pinged);
     tcase_add_test(tests, flows_are_listed);
+    tcase_add_test(tests, many_flows_are_listed_and_few_at_once);
     tcase_add_test(tests, statistics_of_both_processes_are_added_up);
     tcase_add_test(tests, rules_that_are_not_in_force_are_told);
     tcase_add_test(tests, the_version_can_be_another);
