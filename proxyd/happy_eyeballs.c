@@ -98,6 +98,18 @@ static bool is_loopback(const struct netaddr *addr)
     return addr->family == NETADDR_V4 ? addr->bytes[0] == 127 : netaddr_equal(addr, &loopback6);
 }
 
+/* To a port of this host that nobody listens on the kernel may give the very same port: the socket is then
+ * connected to itself, and whoever uses it would hear what he says. */
+static bool connected_to_itself(int fd, const struct netsock *dest)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    struct netsock local;
+    return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+           netsock_from_sockaddr((const struct sockaddr *)&address, length, &local) == NX_OK &&
+           local.port == dest->port && netaddr_equal(&local.addr, &dest->addr);
+}
+
 /* NX_OK: *fd is connected. NX_EAGAIN: *fd is on its way. NX_ESYS: errno. */
 static int socket_connect(enum rule_protocol protocol, const struct netsock *dest, int *out)
 {
@@ -113,6 +125,10 @@ static int socket_connect(enum rule_protocol protocol, const struct netsock *des
     if (result && errno != EINPROGRESS && errno != EALREADY && errno != EISCONN)
         return NX_ESYS;
     const bool waits = result && errno != EISCONN;
+    if (!waits && connected_to_itself(fd, dest)) {
+        errno = ECONNREFUSED;
+        return NX_ESYS;
+    }
     *out = fd_release(&fd);
     return waits ? NX_EAGAIN : NX_OK;
 }
@@ -166,6 +182,8 @@ static void on_attempt(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length))
         error = errno;
+    if (error == 0 && connected_to_itself(fd, &attempt->dest))
+        error = ECONNREFUSED;
     if (error == 0) {
         event_free(attempt->event); /* before the descriptor goes to another owner */
         attempt->event = NULL;

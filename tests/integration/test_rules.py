@@ -16,23 +16,14 @@ def bracket(address):
     return f"[{address}]" if ":" in address else address
 
 
-@pytest.mark.parametrize("client, destination", COMBINATIONS)
-def test_given_an_egress_rule_when_a_client_of_one_family_connects_then_it_reaches_a_destination_of_any_family(
-        scene, client, destination):
-    a, b = scene.pair(a_rules=["--egress", "tcp:8000:{b%d}:9000" % destination],
-                      b_rules=["--ingress", "tcp:9000:127.0.0.1:80"])
-    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
-    with traffic.tcp_connect(a.host, LOOPBACK[client], 8000) as connection:
-        assert traffic.exchange(connection) == b"ping"
-
-
-@pytest.mark.parametrize("through, destination", COMBINATIONS)
-def test_given_an_ingress_rule_when_a_peer_connects_by_one_family_then_it_reaches_a_destination_of_any_family(
-        scene, through, destination):
+@pytest.mark.parametrize("client, through", COMBINATIONS)
+@pytest.mark.parametrize("destination", FAMILIES)
+def test_given_tcp_rules_at_both_ends_when_a_client_connects_then_it_reaches_the_destination_in_every_family_combination(
+        scene, client, through, destination):
     a, b = scene.pair(a_rules=["--egress", "tcp:8000:{b%d}:9000" % through],
                       b_rules=["--ingress", f"tcp:9000:{bracket(LOOPBACK[destination])}:80"])
     scene.keep(traffic.TcpService(b.host, LOOPBACK[destination], 80))
-    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
+    with traffic.tcp_connect(a.host, LOOPBACK[client], 8000) as connection:
         assert traffic.exchange(connection) == b"ping"
 
 

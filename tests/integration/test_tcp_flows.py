@@ -115,6 +115,19 @@ def test_given_a_destination_that_refuses_when_a_client_connects_then_it_sees_a_
     assert traffic.expect_reset_of_client(a.host, LOOPBACK[4], 8000) < 1 * node.slowness()
 
 
+def test_given_a_destination_nobody_listens_on_when_the_kernel_gives_a_connection_that_very_port_then_it_is_still_refused(
+        scene):
+    a, b = scene.pair(a_rules=["--egress", "tcp:8000:{b4}:9000,udp:8000:{b4}:9000"],
+                      b_rules=["--ingress", "tcp:9000:127.0.0.1:7777,udp:9000:127.0.0.1:7777"])
+    b.host.sysctl("net/ipv4/ip_local_port_range", "7777 7777")  # a connection to it would be one to itself
+    traffic.expect_reset_of_client(a.host, LOOPBACK[4], 8000)
+    with traffic.udp_client(a.host, LOOPBACK[4], 8000) as client:
+        client.settimeout(0.5)
+        client.send(b"anyone?")
+        with pytest.raises((TimeoutError, socket.timeout, ConnectionRefusedError)):
+            client.recv(100)
+
+
 def test_given_a_mesh_port_without_rule_when_a_client_connects_then_it_sees_a_reset_soon(scene):
     a, b = scene.pair(a_rules=["--egress", "tcp:8000:{b4}:9999,tcp:8006:{b6}:9999"])
     for port in (8000, 8006):

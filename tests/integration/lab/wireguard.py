@@ -1,6 +1,7 @@
 """The independent implementation: Debian's wireguard-go with a TUN device, so that the far end's TCP, UDP and ICMP are the kernel's."""
 import os
 import signal
+import socket
 import subprocess
 
 from . import waiting
@@ -23,12 +24,22 @@ class KernelEnd(End):
         assert run.returncode == 0, f"wg {' '.join(map(str, words))}: {run.stderr}"
         return run.stdout
 
+    @staticmethod
+    def _listens(control):
+        # wg removes a socket that is there and refuses, as it is between bind and listen.
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(control)
+            except OSError:
+                return False
+        return True
+
     def start(self):
         environment = {"PATH": os.environ["PATH"], "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "error"}
         self.process = Process(self.host, ["setpriv", "--pdeathsig=KILL", "--", "wireguard-go", "-f", self.device],
                                f"wireguard-go on {self.host.name}", env=environment)
         control = f"/var/run/wireguard/{self.device}.sock"
-        waiting.until(lambda: os.path.exists(control) or not self.process.running(), 10, "wireguard-go's control socket")
+        waiting.until(lambda: self._listens(control) or not self.process.running(), 10, "wireguard-go's control socket")
         assert self.process.running(), self.process.text()
         self.wg("setconf", self.device, "/dev/stdin", text=self.configuration(addresses=False))
         self.host.ip("addr", "add", f"{self.v4}/32", "dev", self.device)
