@@ -15,6 +15,9 @@ enum {
     SCRATCH_BYTES = 64 * 1024,
     READ_ROOM_MIN = 16 * 1024, /* below that, wait for more room instead of making small segments */
     IOV_PIECES = 256,
+    SEGMENTS_READ = 128,      /* a read makes no more of them */
+    SEGMENTS_SMALL = 1024,    /* so many may be on the way however small they are, */
+    SEGMENT_FAIR_BYTES = 512, /* and more if this is their size on average */
 };
 
 static uint8_t scratch[SCRATCH_BYTES];
@@ -144,17 +147,28 @@ int tcp_splice_write(struct tcp_flow *flow)
     return err;
 }
 
-/* How much may be read from the socket now. */
+/* What tcp_write() will cut the bytes into: the peer decides on that, by its MSS and by its largest window.
+ */
+static size_t segment_bytes(const struct tcp_pcb *pcb)
+{
+    size_t half_window = pcb->snd_wnd_max / 2;
+    return half_window == 0 || half_window > pcb->mss ? pcb->mss : half_window;
+}
+
+/* How much may be read from the socket now. A segment costs memory and work by itself, however small it is.
+ */
 static size_t read_room(const struct tcp_flow *flow)
 {
-    size_t room = tcp_sndbuf(flow->pcb);
+    const struct tcp_pcb *pcb = flow->pcb;
+    size_t room = tcp_sndbuf(pcb), segments = pcb->snd_queuelen;
     if (room < READ_ROOM_MIN && flow->in_stack_bytes > 0)
         return 0;
-    if (flow->pcb->snd_queuelen + SCRATCH_BYTES / flow->pcb->mss + 2 > TCP_SND_QUEUELEN)
+    if (segments > SEGMENTS_SMALL + flow->in_stack_bytes / SEGMENT_FAIR_BYTES ||
+        segments + SEGMENTS_READ + 2 > TCP_SND_QUEUELEN)
         return 0;
     if (netstack_memory_left() == 0 && flow->in_stack_bytes > 0)
         return 0; /* every flow may have one piece on the way */
-    return LWIP_MIN(room, SCRATCH_BYTES);
+    return LWIP_MIN(LWIP_MIN(room, SCRATCH_BYTES), SEGMENTS_READ * segment_bytes(pcb));
 }
 
 static int stack_write(struct tcp_flow *flow, const uint8_t *data, size_t length)

@@ -57,9 +57,9 @@ static void turn_round(uint8_t *packet)
     memcpy(packet + at + size, source, size);
 }
 
-static void options_strip(uint8_t *packet)
+static void options_change(uint8_t *packet)
 {
-    enum { END = 0, NOP = 1, SCALE = 3, SACK_PERMITTED = 4 };
+    enum { END = 0, NOP = 1, MSS = 2, SCALE = 3, SACK_PERMITTED = 4 };
     uint8_t *tcp = packet + ip_header(packet);
     size_t length = (size_t)(tcp[12] >> 4) * 4;
     if (!(tcp[13] & SYN))
@@ -72,6 +72,10 @@ static void options_strip(uint8_t *packet)
         size_t size = tcp[at + 1];
         if ((tcp[at] == SCALE && lab_path.no_scale) || (tcp[at] == SACK_PERMITTED && lab_path.no_sack))
             memset(tcp + at, NOP, size);
+        if (tcp[at] == MSS && lab_path.mss != 0) {
+            tcp[at + 2] = (uint8_t)(lab_path.mss >> 8);
+            tcp[at + 3] = (uint8_t)lab_path.mss;
+        }
         at += size;
     }
 }
@@ -181,7 +185,7 @@ static void mesh_end(void)
     }
     due_ns += lab_path.delay_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns);
     turn_round(leaving);
-    options_strip(leaving);
+    options_change(leaving);
     enqueue(due_ns);
     if (chance() < lab_path.duplicate)
         enqueue(due_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns));

@@ -13,6 +13,7 @@ struct lab_path {
     uint64_t queue_ns;  /* what may wait for the rate, as time */
     double loss, duplicate;
     bool dark;              /* everything is lost */
+    uint16_t mss;           /* that both ends are told of; 0 = what the other says */
     bool no_sack, no_scale; /* options are taken out of SYNs */
     uint16_t mtu;           /* larger packets are lost; 0 = none are */
     bool fragments;         /* packets arrive as fragments, the last one empty where their length allows */

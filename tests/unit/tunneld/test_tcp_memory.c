@@ -214,6 +214,42 @@ START_TEST(readers_that_do_not_read_hold_little_past_the_budget)
 }
 END_TEST
 
+struct carry {
+    int from, to;
+    size_t sent, received, size;
+    unsigned segments; /* most at a time */
+};
+
+static bool carried(void *arg)
+{
+    struct carry *c = arg;
+    static uint8_t bytes[65536];
+    size_t room = c->size - c->sent < sizeof bytes ? c->size - c->sent : sizeof bytes;
+    ssize_t n = room > 0 ? send(c->from, bytes, room, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+    c->sent += n > 0 ? (size_t)n : 0;
+    n = recv(c->to, bytes, sizeof bytes, MSG_DONTWAIT);
+    c->received += n > 0 ? (size_t)n : 0;
+    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+        if (pcb->snd_queuelen > c->segments)
+            c->segments = pcb->snd_queuelen;
+    return c->received == c->size;
+}
+
+START_TEST(a_peer_that_wants_tiny_segments_makes_few_of_them)
+{
+    enum { SEGMENTS_MOST = 1024 + 128 + 80 };
+    struct carry carry = {.size = 60000};
+    lab_start(100, 64 * MEGABYTE);
+    lab_path_start();
+    lab_path.delay_ns = 5 * NS_PER_MS;
+    lab_path.mss = _i == 0 ? 1 : 4;
+    connect_far(&carry.to, &carry.from);
+    ck_assert(lab_path_run(100 * NS_PER_S, carried, &carry));
+    ck_assert_uint_gt(carry.segments, 100); /* they are tiny */
+    ck_assert_uint_le(carry.segments, SEGMENTS_MOST);
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
     tcase_set_timeout(tcase, 60);
@@ -222,6 +258,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, past_the_bound_of_orphans_the_next_is_reset);
     tcase_add_test(tcase, an_orphan_that_nobody_acknowledges_is_given_up);
     tcase_add_loop_test(tcase, a_half_closed_flow_whose_far_end_vanished_is_found, 0, 2);
+    tcase_add_loop_test(tcase, a_peer_that_wants_tiny_segments_makes_few_of_them, 0, 2);
     tcase_add_test(tcase, readers_that_do_not_read_hold_little_past_the_budget);
 }
 
