@@ -61,6 +61,7 @@ static void deliver(void *arg, const struct wg_inner *packets, size_t count)
     (void)arg;
     for (size_t i = 0; i < count; i++)
         netstack_input(packets[i].data, packets[i].length, packets[i].owner);
+    udp_flow_flush();
 }
 
 static void transmit(void *arg, const struct wg_out *out, size_t count)
@@ -234,6 +235,7 @@ bool tunnel_turn(void)
         more = tcp_flow_service();
         more |= netstack_flush(FLUSH_ROUNDS);
         wg_tx_flush(device, turn_ns);
+        udp_flow_flush();
         trim_check();
     }
     timer_event_set();

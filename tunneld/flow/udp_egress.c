@@ -108,6 +108,7 @@ int udp_egress_open(uint16_t port, int fd)
     }
     struct egress_port *p = port_find(port);
     if (p != NULL) {
+        udp_flow_flush(); /* the old socket may be in the queue */
         event_del(&p->event);
         close(p->fd);
     } else {
@@ -140,6 +141,7 @@ void udp_egress_close(uint16_t port)
     if (p == NULL)
         return;
     udp_flows_end(of_port, p);
+    udp_flow_flush();
     event_del(&p->event);
     close(p->fd);
     LIST_REMOVE(p, all);

@@ -10,7 +10,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { PENDING_BYTES_MAX = 256 * 1024, PENDING_TOTAL_MAX = 16 << 20 /* of all flows */ };
@@ -99,6 +98,7 @@ static struct pending *pending_pop(struct udp_flow *flow)
 
 void udp_flow_free(struct udp_flow *flow)
 {
+    udp_flow_flush(); /* its socket may be in the queue */
     udp_flow_answered(flow);
     if (flow->own.port != 0)
         hmap_remove(&udp_flows.by_mesh, &flow->by_mesh);
@@ -228,26 +228,21 @@ void udp_flow_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t length)
     udp_flows.counters.to_mesh_bytes += length;
 }
 
-/* The destination of an ingress flow; its socket is connected. */
-static bool send_connected(int fd, const uint8_t *data, size_t length)
-{
-    struct iovec bytes = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
-    return sendmsg(fd, &(struct msghdr){.msg_iov = &bytes, .msg_iovlen = 1}, MSG_DONTWAIT | MSG_NOSIGNAL) >=
-           0;
-}
-
 void udp_flow_to_host(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
-    bool sent = flow->port != NULL ? udp_host_send(flow->port->fd, flow->port->v6, &flow->client_to,
-                                                   &flow->client, data, length)
-                                   : send_connected(flow->fd, data, length);
-    if (!sent) {
-        udp_flows.counters.dropped++;
-        return;
-    }
+    struct udp_host_way way = {.fd = flow->fd}; /* of an ingress flow: connected to its destination */
+    if (flow->port != NULL)
+        way = (struct udp_host_way){
+            .fd = flow->port->fd, .v6 = flow->port->v6, .to = flow->client, .from = flow->client_to};
+    udp_host_send(&way, data, length);
     flow->to_host_bytes += length;
     udp_flows.counters.to_host++;
     udp_flows.counters.to_host_bytes += length;
+}
+
+void udp_flow_flush(void)
+{
+    udp_flows.counters.dropped += udp_host_flush();
 }
 
 void udp_flow_send_pending(struct udp_flow *flow)

@@ -37,6 +37,10 @@ void udp_egress_close_all(void);
 bool udp_flow_from_mesh(void *arg, const struct netsock *from, const struct netsock *to, const uint8_t *data,
                         size_t length);
 
+/* Datagrams to services and clients are sent in batches: at the end of each batch from the mesh, and of each
+ * turn. */
+void udp_flow_flush(void);
+
 /* proxyd's answers, as in gate.h: false when no flow waits for this request. `fd` is taken over. */
 bool udp_flow_connected(uint32_t request, uint32_t rule_id, int fd);
 bool udp_flow_destination(uint32_t request, uint32_t rule_id, const struct netsock *dest);

@@ -1,5 +1,5 @@
-/* See udp_host.h. Answers leave from the address that the client sent to (RFC 1122, 4.1.3.5), which on a
- * wildcard socket takes packet information both ways. */
+/* Receiving; see udp_host.h. Answers leave from the address that the client sent to (RFC 1122, 4.1.3.5),
+ * which on a wildcard socket takes packet information both ways. */
 #include "tunneld/flow/udp_host.h"
 #include "common/err.h"
 #include <netinet/in.h>
@@ -70,61 +70,4 @@ int udp_host_receive(int fd, bool connected, struct udp_host_datagram *out)
         kept++;
     }
     return n < 0 ? -1 : kept;
-}
-
-static size_t control_fill(void *control, size_t size, bool v6, const struct netaddr *from)
-{
-    struct msghdr message = {.msg_control = control, .msg_controllen = size};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-    memset(control, 0, size);
-    if (v6) {
-        struct in6_pktinfo info = {0};
-        if (from->family == NETADDR_V4) {
-            info.ipi6_addr.s6_addr[10] = info.ipi6_addr.s6_addr[11] = 0xff;
-            memcpy(info.ipi6_addr.s6_addr + 12, from->bytes, 4);
-        } else {
-            memcpy(&info.ipi6_addr, from->bytes, 16);
-        }
-        c->cmsg_level = IPPROTO_IPV6;
-        c->cmsg_type = IPV6_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(c), &info, sizeof info);
-        return CMSG_SPACE(sizeof info);
-    }
-    struct in_pktinfo info = {0};
-    memcpy(&info.ipi_spec_dst, from->bytes, 4);
-    c->cmsg_level = IPPROTO_IP;
-    c->cmsg_type = IP_PKTINFO;
-    c->cmsg_len = CMSG_LEN(sizeof info);
-    memcpy(CMSG_DATA(c), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
-}
-
-/* On an AF_INET6 socket an IPv4 client is ::ffff:a.b.c.d. */
-static socklen_t name_fill(bool v6, const struct netsock *to, struct sockaddr_storage *out)
-{
-    if (!v6 || to->addr.family == NETADDR_V6)
-        return netsock_to_sockaddr(to, out);
-    struct netsock mapped = {.addr.family = NETADDR_V6, .port = to->port};
-    mapped.addr.bytes[10] = mapped.addr.bytes[11] = 0xff;
-    memcpy(mapped.addr.bytes + 12, to->addr.bytes, 4);
-    return netsock_to_sockaddr(&mapped, out);
-}
-
-bool udp_host_send(int fd, bool v6, const struct netaddr *from, const struct netsock *to, const uint8_t *data,
-                   size_t length)
-{
-    struct sockaddr_storage name;
-    union {
-        struct cmsghdr align;
-        uint8_t bytes[CONTROL_MAX];
-    } control;
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_name = &name};
-    message.msg_namelen = name_fill(v6, to, &name);
-    if (from->family != NETADDR_NONE) {
-        message.msg_controllen = control_fill(&control, sizeof control, v6, from);
-        message.msg_control = &control;
-    }
-    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }

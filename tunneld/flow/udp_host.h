@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { UDP_HOST_BATCH = 16 };
+enum { UDP_HOST_BATCH = 64 };
 
 struct udp_host_datagram {
     const uint8_t *data; /* valid until the next receive */
@@ -18,9 +18,19 @@ struct udp_host_datagram {
 /* Receives up to UDP_HOST_BATCH datagrams without blocking. Returns their number; 0 when there is none; -1 on
  * a socket error (errno), such as ECONNREFUSED on a connected socket. */
 int udp_host_receive(int fd, bool connected, struct udp_host_datagram *out);
-/* Sends to `to` from the local address `from` (family NETADDR_NONE: the kernel chooses); `v6`: the socket is
- * AF_INET6. False: dropped. */
-bool udp_host_send(int fd, bool v6, const struct netaddr *from, const struct netsock *to, const uint8_t *data,
-                   size_t length);
+
+/* Where a datagram leaves. */
+struct udp_host_way {
+    int fd;
+    bool v6;             /* the socket is AF_INET6 */
+    struct netsock to;   /* port 0: the socket is connected */
+    struct netaddr from; /* local address; family NETADDR_NONE: the kernel chooses */
+};
+
+/* Copies a datagram into the queue of what is to be sent; a full queue is flushed. */
+void udp_host_send(const struct udp_host_way *way, const uint8_t *data, size_t length);
+/* Sends what is queued: at the end of each batch, and before any of its sockets is closed. Returns how many
+ * datagrams the kernel has not taken since the last call. */
+size_t udp_host_flush(void);
 
 #endif

@@ -5,6 +5,8 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "lwip/ip.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
 #include "lwip/prot/udp.h"
 #include "lwip/raw.h"
 #include "lwip/udp.h"
@@ -112,13 +114,14 @@ static void be16_put(uint8_t *p, size_t value)
     p[1] = (uint8_t)value;
 }
 
-/* The checksum that UDP over IPv6 must have (RFC 8200, 8.1); zero means none and is sent as all ones. */
-static uint16_t checksum6(const struct netsock *from, const struct netsock *to, const uint8_t *datagram,
-                          size_t length)
+/* The checksum with the pseudo header (RFC 768, RFC 8200, 8.1); zero means none and is sent as all ones. */
+static uint16_t datagram_checksum(const struct netsock *from, const struct netsock *to,
+                                  const uint8_t *datagram, size_t length)
 {
-    uint8_t pseudo[8] = {0, 0, (uint8_t)(length >> 8), (uint8_t)length, 0, 0, 0, IP_PROTO_UDP};
-    uint64_t sum = checksum_add(0, from->addr.bytes, 16);
-    sum = checksum_add(sum, to->addr.bytes, 16);
+    uint8_t pseudo[4] = {0, IP_PROTO_UDP, (uint8_t)(length >> 8), (uint8_t)length};
+    size_t address = to->addr.family == NETADDR_V4 ? 4 : 16;
+    uint64_t sum = checksum_add(0, from->addr.bytes, address);
+    sum = checksum_add(sum, to->addr.bytes, address);
     sum = checksum_add(sum, pseudo, sizeof pseudo);
     uint16_t check = (uint16_t)~checksum_fold(checksum_add(sum, datagram, length));
     return check != 0 ? check : UINT16_MAX;
@@ -144,9 +147,65 @@ static int send_fragments6(const struct netsock *from, const struct netsock *to,
     be16_put(flat + 4, total);
     be16_put(flat + 6, 0);
     memcpy(flat + UDP_HEADER, data, length);
-    uint16_t check = checksum6(from, to, flat, total);
+    uint16_t check = datagram_checksum(from, to, flat, total);
     memcpy(flat + 6, &check, sizeof check);
     return fragment6_send(&from->addr, &to->addr, netstack.mtu, flat, total, packet_send);
+}
+
+/* A datagram that fits one packet is written straight into its slot of the send batch. */
+static size_t headers4(uint8_t *packet, const struct netsock *from, const struct netsock *to, size_t length)
+{
+    static uint16_t identification;
+    struct ip_hdr *ip = (struct ip_hdr *)(void *)packet;
+    memset(packet, 0, IP_HLEN);
+    IPH_VHL_SET(ip, 4, IP_HLEN / 4);
+    IPH_LEN_SET(ip, lwip_htons((u16_t)(IP_HLEN + length)));
+    IPH_ID_SET(ip, lwip_htons(identification++));
+    IPH_TTL_SET(ip, UDP_TTL);
+    IPH_PROTO_SET(ip, IP_PROTO_UDP);
+    memcpy(&ip->src, from->addr.bytes, 4);
+    memcpy(&ip->dest, to->addr.bytes, 4);
+    uint16_t check = (uint16_t)~checksum_fold(checksum_add(0, packet, IP_HLEN));
+    memcpy(packet + offsetof(struct ip_hdr, _chksum), &check, sizeof check);
+    return IP_HLEN;
+}
+
+static size_t headers6(uint8_t *packet, const struct netsock *from, const struct netsock *to, size_t length)
+{
+    struct ip6_hdr *ip = (struct ip6_hdr *)(void *)packet;
+    memset(packet, 0, IP6_HLEN);
+    IP6H_VTCFL_SET(ip, 6, 0, 0);
+    IP6H_PLEN_SET(ip, (u16_t)length);
+    IP6H_NEXTH_SET(ip, IP_PROTO_UDP);
+    IP6H_HOPLIM_SET(ip, UDP_TTL);
+    memcpy(&ip->src, from->addr.bytes, 16);
+    memcpy(&ip->dest, to->addr.bytes, 16);
+    return IP6_HLEN;
+}
+
+static int send_packet(const struct netsock *from, const struct netsock *to, const uint8_t *data,
+                       size_t length)
+{
+    bool v4 = to->addr.family == NETADDR_V4;
+    size_t total = UDP_HEADER + length;
+    uint8_t *packet;
+    int err = netstack.ops->output_begin(netstack.arg, &to->addr, (v4 ? IP_HLEN : IP6_HLEN) + total, &packet);
+    if (err != NX_OK) {
+        netstack.counters.tx_dropped++;
+        return NX_OK; /* as a full queue of a real interface would */
+    }
+    uint8_t *udp = packet + (v4 ? headers4(packet, from, to, total) : headers6(packet, from, to, total));
+    be16_put(udp, from->port);
+    be16_put(udp + 2, to->port);
+    be16_put(udp + 4, total);
+    be16_put(udp + 6, 0);
+    if (length > 0)
+        memcpy(udp + UDP_HEADER, data, length);
+    uint16_t check = datagram_checksum(from, to, udp, total);
+    memcpy(udp + 6, &check, sizeof check);
+    netstack.ops->output_end(netstack.arg);
+    netstack.counters.tx_packets++;
+    return NX_OK;
 }
 
 int netstack_udp_send(const struct netsock *from, const struct netsock *to, const uint8_t *data,
@@ -155,7 +214,10 @@ int netstack_udp_send(const struct netsock *from, const struct netsock *to, cons
     size_t most = to->addr.family == NETADDR_V4 ? UDP_PAYLOAD_MAX_V4 : UDP_PAYLOAD_MAX_V6;
     if (length > most || from->addr.family != to->addr.family)
         return NX_ERANGE;
-    if (to->addr.family == NETADDR_V6 && IP6_HLEN + UDP_HEADER + length > netstack.mtu)
+    size_t headers = (to->addr.family == NETADDR_V4 ? IP_HLEN : IP6_HLEN) + UDP_HEADER;
+    if (headers + length <= netstack.mtu && !netstack_is_own(&to->addr))
+        return send_packet(from, to, data, length);
+    if (to->addr.family == NETADDR_V6 && headers + length > netstack.mtu)
         return send_fragments6(from, to, data, length);
     struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)length, PBUF_RAM);
     if (p == NULL)

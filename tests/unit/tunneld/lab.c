@@ -205,7 +205,9 @@ bool lab_turn(void)
     proxyd_answer();
     (void)timerq_run(&timers, now_ns);
     bool more = tcp_flow_service();
-    return netstack_flush(4) || more;
+    more |= netstack_flush(4);
+    udp_flow_flush();
+    return more;
 }
 
 void lab_turns(unsigned count)

@@ -230,6 +230,132 @@ START_TEST(a_port_without_rule_is_answered_with_icmp_and_ends_nothing)
 }
 END_TEST
 
+/* Bursts leave in batches: nothing may be lost, changed, or overtake another of its flow. Sizes make groups
+ * that the kernel segments, groups that end early, and datagrams that no group takes. */
+enum { BURST = 60 };
+
+static size_t burst_size(unsigned i)
+{
+    static const size_t sizes[] = {512, 512, 512, 100, 100, 0, 1300, 1300, 7, 512};
+    return sizes[i % (sizeof sizes / sizeof sizes[0])];
+}
+
+static void burst_send(int fd, unsigned i, uint8_t mark)
+{
+    uint8_t data[2000];
+    memset(data, (int)(mark + i), sizeof data);
+    ck_assert_int_eq(send(fd, data, burst_size(i), 0), (ssize_t)burst_size(i));
+}
+
+static void burst_expect(int fd, uint8_t mark)
+{
+    uint8_t data[2000];
+    for (unsigned i = 0; i < BURST; i++) {
+        ssize_t n = recv(fd, data, sizeof data, MSG_DONTWAIT);
+        ck_assert_int_eq(n, (ssize_t)burst_size(i));
+        for (ssize_t at = 0; at < n; at++)
+            ck_assert_uint_eq(data[at], (uint8_t)(mark + i));
+    }
+}
+
+START_TEST(bursts_of_two_clients_keep_their_order_and_sizes_both_ways)
+{
+    int a = client_socket(false), server_a = server_of(a);
+    lab.server = -1;
+    int b = client_socket(true), server_b = server_of(b);
+    for (unsigned i = 0; i < BURST; i++) {
+        burst_send(a, i, 0);
+        burst_send(b, i, 128);
+    }
+    lab_turns(30);
+    burst_expect(server_a, 0);
+    burst_expect(server_b, 128);
+    for (unsigned i = 0; i < BURST; i++) {
+        burst_send(server_b, i, 64);
+        burst_send(server_a, i, 192);
+    }
+    lab_turns(30);
+    burst_expect(a, 192);
+    burst_expect(b, 64);
+    ck_assert_uint_eq(udp_flow_counters_get()->dropped, 0);
+}
+END_TEST
+
+/* -- What leaves for a peer ---------------------------------------------------------------------- */
+
+static uint8_t mesh_packet[2000];
+static size_t mesh_length;
+
+static int mesh_begin(const struct netaddr *dst, size_t length, uint8_t **slot)
+{
+    (void)dst;
+    memset(mesh_packet, 0xee, sizeof mesh_packet);
+    mesh_length = length;
+    *slot = mesh_packet;
+    return NX_OK;
+}
+
+static uint16_t be16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+/* RFC 1071, by the letter. */
+static uint32_t words_sum(const uint8_t *data, size_t length)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < length; i++)
+        sum += i % 2 == 0 ? (uint32_t)data[i] << 8 : data[i];
+    return sum;
+}
+
+static uint16_t sum_fold(uint32_t sum)
+{
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+START_TEST(a_datagram_for_a_peer_is_one_right_packet)
+{
+    static const size_t sizes[] = {0, 1, 2, 511, 1300, 1372};
+    bool v6 = _i != 0;
+    size_t header = v6 ? 40 : 20, addresses = v6 ? 8 : 12;
+    const char *name = v6 ? "fd77::77" : "100.64.77.77";
+    ck_assert_int_eq(netsock_parse(v6 ? "[fd77::77]:77" : "100.64.77.77:77", &lab.dest), NX_OK);
+    lab_mesh_begin = mesh_begin;
+    int client = client_socket(false);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        randombytes_buf(sent, sizes[i]);
+        mesh_length = 0;
+        ck_assert_int_eq(send(client, sent, sizes[i], 0), (ssize_t)sizes[i]);
+        for (unsigned n = 0; n < 100 && mesh_length == 0; n++)
+            lab_turns(1);
+        const uint8_t *udp = mesh_packet + header;
+        size_t length = sizes[i] + 8;
+        ck_assert_uint_eq(mesh_length, header + length);
+        ck_assert_uint_eq(mesh_packet[0], v6 ? 0x60 : 0x45);
+        ck_assert_uint_eq(be16(mesh_packet + (v6 ? 4 : 2)), v6 ? length : mesh_length);
+        ck_assert_uint_eq(mesh_packet[v6 ? 6 : 9], IPPROTO_UDP);
+        ck_assert_uint_gt(mesh_packet[v6 ? 7 : 8], 32); /* hops */
+        if (!v6) {
+            ck_assert_uint_eq(be16(mesh_packet + 6) & 0x3fff, 0); /* no fragment */
+            ck_assert_uint_eq(sum_fold(words_sum(mesh_packet, 20)), 0xffff);
+        }
+        uint8_t dest[16];
+        ck_assert_int_eq(inet_pton(v6 ? AF_INET6 : AF_INET, name, dest), 1);
+        ck_assert_mem_eq(mesh_packet + (v6 ? 24 : 16), dest, v6 ? 16 : 4);
+        ck_assert_uint_eq(be16(udp + 2), 77);
+        ck_assert_uint_eq(be16(udp + 4), length);
+        ck_assert_uint_ne(be16(udp + 6), 0);
+        ck_assert_uint_eq(sum_fold(words_sum(mesh_packet + addresses, v6 ? 32 : 8) + IPPROTO_UDP +
+                                   (uint32_t)length + words_sum(udp, length)),
+                          0xffff);
+        ck_assert_mem_eq(udp + 8, sent, sizes[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("udp_flow");
@@ -246,6 +372,8 @@ int main(void)
     tcase_add_test(stories, without_proxyd_nothing_is_kept);
     tcase_add_test(stories, closing_a_port_ends_its_flows_only);
     tcase_add_test(stories, a_port_without_rule_is_answered_with_icmp_and_ends_nothing);
+    tcase_add_test(stories, bursts_of_two_clients_keep_their_order_and_sizes_both_ways);
+    tcase_add_loop_test(stories, a_datagram_for_a_peer_is_one_right_packet, 0, 2);
     suite_add_tcase(suite, stories);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
