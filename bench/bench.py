@@ -6,18 +6,21 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import signal
 import subprocess
 import sys
 
 import account
+import plots
 import tables
 from measure import Measures
 from peer import HERE, Peer
 from place import Failed, Loopback, Namespaces
 
 BUILD = pathlib.Path(os.environ.get("NEXD_BUILD", HERE.parent / "build" / "release")).resolve()
-MEASURES = ("idle", "latency", "connections", "bulk")
+MEASURES = ("idle", "latency", "connections", "udp", "bulk", "start")
+ALL_MEASURES = (*MEASURES, "scale")
 DISTURBED_PCT = 10  # share of the machine that others may have during a measure
 RETRIES = 2
 
@@ -78,12 +81,17 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH",
                         help="another program to measure beside, described by peers/NAME.json; PATH is its executable")
+    parser.add_argument("--compare", nargs=2, metavar="BUILD",
+                        help="two builds of nexd in place of peers, pairwise: each round takes one after the other, in turned order, and "
+                             "the ratios of the rounds are told. A build folder, or in quotes one with flags for its nexd")
     parser.add_argument("--place", choices=("loopback", "namespaces"), default="loopback")
     parser.add_argument("--repeats", type=int, default=3, help="rounds, the programs taking turns in each (default: 3)")
     parser.add_argument("--seconds", type=int, default=5, help="length of each measure (default: 5)")
-    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES)
+    parser.add_argument("--measures", nargs="+", choices=ALL_MEASURES, default=MEASURES,
+                        help="all but scale by default, which takes minutes for each program")
     parser.add_argument("--quiet-limit", type=float, default=30, metavar="S",
                         help="how long to wait for other processes to leave the machine alone before each measure")
+    parser.add_argument("--svg", type=pathlib.Path, metavar="FOLDER", help="draw the results into this folder")
     parser.add_argument("--json", type=pathlib.Path, help="write the results here")
     parser.add_argument("--markdown", type=pathlib.Path, help="write the table here (it is printed in any case)")
     return parser.parse_args()
@@ -98,19 +106,18 @@ def main():
     nexd, probe = BUILD / "bin" / "nexd", BUILD / "bench" / "bin" / "probe"
     if not nexd.exists() or not probe.exists():
         raise SystemExit(f"{nexd} or {probe} is not there: run scripts/bench, or build and set NEXD_BUILD")
-    wanted = {"direct": "", "nexd": nexd, **dict(peer.split("=", 1) for peer in args.peer)}
     results = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"), "machine": machine(),
                "place": args.place, "seconds": args.seconds, "version": version(nexd),
-               "command": " ".join(["scripts/bench", *sys.argv[1:]]), "rounds": {}}
+               "command": shlex.join(["scripts/bench", *sys.argv[1:]]), "rounds": {}}
     place = Namespaces() if args.place == "namespaces" else Loopback()
     peers = []
     try:
         measures = Measures(place, probe, args.seconds)
-        for name, program in wanted.items():
-            peers.append(Peer(name, program, place, BUILD))
-            results["rounds"][name] = []
+        for made in builds(args.compare, place) if args.compare else programs(args.peer, nexd, place):
+            peers.append(made)
+            results["rounds"][made.name] = []
         for number in range(args.repeats):
-            for peer in peers:
+            for peer in reversed(peers) if args.compare and number % 2 else peers:
                 print(f"round {number + 1} of {args.repeats}: {peer.name}", file=sys.stderr, flush=True)
                 figures = one_round(peer, measures, args.measures, args.quiet_limit)
                 for error in figures.get("errors", []):
@@ -120,13 +127,34 @@ def main():
         for peer in peers:
             peer.forget()
         place.close()
-    text = tables.markdown(results)
+    report(args, results)
+    return 1 if any("errors" in figures for rounds in results["rounds"].values() for figures in rounds) else 0
+
+
+def programs(peers, nexd, place):
+    """Nothing at all, our nexd, and the peers that were asked for."""
+    for name, program in {"direct": "", "nexd": nexd, **dict(peer.split("=", 1) for peer in peers)}.items():
+        yield Peer(name, program, place, BUILD)
+
+
+def builds(given, place):
+    for letter, text in zip("AB", given):
+        folder, *more = shlex.split(text)
+        program = pathlib.Path(folder).resolve() / "bin" / "nexd"
+        if not program.exists():
+            raise SystemExit(f"{program} is not there: {folder} is no build")
+        yield Peer(f"{letter}: {text}", program, place, BUILD, described="nexd", more=more)
+
+
+def report(args, results):
+    text = tables.comparison(results) if args.compare else tables.markdown(results)
     print(text)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
         args.markdown.write_text(text, encoding="utf-8")
-    return 1 if any("errors" in figures for rounds in results["rounds"].values() for figures in rounds) else 0
+    if args.svg:
+        plots.draw(results, args.svg)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,13 @@ import subprocess
 import time
 
 import account
+import datagrams
+import scale
+import starts
 from account import Window
 from place import Failed, listening
 
+RESTS_S = 5  # after the load, before memory is taken again
 LOAD_SETTLES_S = 1.5  # slow start and buffers of the background load, before latency under it is taken
 
 
@@ -63,6 +67,8 @@ class Measures:
             figures[name] = self.transfer(peer, streams, reverse)
         if peer.ends:
             figures["memory_after_load"] = account.memory(peer.roots())
+            time.sleep(RESTS_S)
+            figures["memory_at_rest"] = account.memory(peer.roots())
         return figures
 
     # -- Connections and latency --------------------------------------------------------------------------------------
@@ -117,3 +123,14 @@ class Measures:
             self.place.end(hold)
         result["bytes_each"] = round((after["private"] - before["private"]) / max(1, result["open"]))
         return {"memory_idle": before, f"idle_{count}": result}
+
+    # -- In files of their own -----------------------------------------------------------------------------------------
+
+    def udp(self, peer):
+        return datagrams.measure(self, peer)
+
+    def scale(self, peer):
+        return scale.measure(self, peer)
+
+    def start(self, peer):
+        return starts.measure(self, peer)

@@ -21,12 +21,14 @@ def wg_keys():
 
 
 class Peer:
-    def __init__(self, name, program, place, build):
-        path = HERE / "peers" / f"{name}.json"
+    """`described` names the description where that is not the name. `more`: words that go in where the description has "{more}"."""
+
+    def __init__(self, name, program, place, build, described=None, more=()):
+        path = HERE / "peers" / f"{described or name}.json"
         if not path.exists():
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json")))
             raise SystemExit(f"no description of {name}; there are: {known}")
-        self.name, self.place = name, place
+        self.name, self.place, self.more = name, place, list(more)
         self.description = json.loads(path.read_text(encoding="utf-8"))
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nexd-bench-"))
         self.ends = {}
@@ -61,7 +63,7 @@ class Peer:
 
     def start_end(self, description):
         end = description["end"]
-        command = [self.fill(word) for word in description["command"]]
+        command = [self.fill(word) for given in description["command"] for word in (self.more if given == "{more}" else [given])]
         if not self.description.get("privileged"):
             command = unprivileged(command)
         if self.plane:

@@ -14,7 +14,7 @@ import time
 import account
 
 UID = 65534  # as root, programs under test are started as this user
-PORT_NAMES = ("a_wg", "b_wg", "bulk", "echo", "a_bulk", "a_echo")
+PORT_NAMES = ("a_wg", "b_wg", "bulk", "echo", "udp", "a_bulk", "a_echo", "a_udp")
 
 
 class Failed(Exception):
@@ -99,7 +99,7 @@ class Namespaces(Place):
 
     def __init__(self):
         super().__init__()
-        self.ports = dict(zip(PORT_NAMES, (42001, 42002, 5201, 5202, 7201, 7202)))
+        self.ports = dict(zip(PORT_NAMES, (42001, 42002, 5201, 5202, 5203, 7201, 7202, 7203)))
         self.names = {end: f"nexdbench-{os.getpid()}-{end}" for end in "ab"}
         self.address = {"a": "10.77.0.1", "b": "10.77.0.2"}
         self.bind = "0.0.0.0"

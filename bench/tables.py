@@ -20,15 +20,30 @@ ROWS = (
     ("connection and first byte p99, 16 clients, ms", "connections_16.p99_us", 1e-3, 2),
     ("64-byte round trip, idle, p50, us", "ping_idle.p50_us", 1, 0),
     ("64-byte round trip, idle, p99, us", "ping_idle.p99_us", 1, 0),
+    ("64-byte round trip, idle, p99.9, us", "ping_idle.p999_us", 1, 0),
     ("64-byte round trip under 8 streams, p50, ms", "ping_loaded.p50_us", 1e-3, 2),
     ("64-byte round trip under 8 streams, p99, ms", "ping_loaded.p99_us", 1e-3, 2),
+    ("64-byte round trip under 8 streams, p99.9, ms", "ping_loaded.p999_us", 1e-3, 2),
+    *((f"UDP, {size} B, {what}, datagrams/s", f"udp_{size}.{key}", 1, 0) for size in (64, 512, 1300)
+      for what, key in (("at most 0.1 % lost", "lossless_per_s"), ("most received", "most_per_s"))),
+    ("UDP, 512 B, lost at 80,000 offered a second, %", "udp_512.rates.80000.loss_pct", 1, 2),
+    ("CPU of both nodes a datagram of 512 B, 40,000 a second, us", "udp_512.rates.40000.cpu_us_each", 1, 2),
+    ("start to first byte, ms", "start.first_byte_ms", 1, 0),
     ("memory idle, PSS of both trees, MiB", "memory_idle.pss", 1 / MIB, 1),
     ("memory idle, private, both trees, MiB", "memory_idle.private", 1 / MIB, 1),
     ("memory after load, PSS of both trees, MiB", "memory_after_load.pss", 1 / MIB, 1),
+    ("memory 5 s after load, PSS of both trees, MiB", "memory_at_rest.pss", 1 / MIB, 1),
     ("resident peak under load, both trees, MiB", "memory_after_load.peak", 1 / MIB, 1),
     ("private memory of an idle connection, both nodes, bytes", "idle_1000.bytes_each", 1, 0),
     ("idle connections still alive, of 1000", "idle_1000.alive", 1, 0),
+    *((f"{what}, {flows:,} flows open", f"scale.{flows}.{key}", 1, decimals)
+      for what, key, decimals in (("private memory of a flow, an end, bytes", "bytes_each_end", 0),
+                                  ("CPU of both nodes while they are idle, % of a core", "idle_core_pct", 2),
+                                  ("CPU of both nodes a 64-byte round trip, us", "cpu_us_a_round_trip", 2),
+                                  ("CPU s/GB of both nodes, 1 stream", "cpu_s_per_gb", 2))
+      for flows in (10, 100, 1_000, 10_000)),
 )
+
 NAMES = {"direct": "loopback, no proxy"}
 
 
@@ -47,25 +62,49 @@ def cell(rounds, path, factor, decimals):
     return f"{text[0]} ({text[1]}..{text[2]})" if len(values) > 1 else text[0]
 
 
+def ratios(left, right, path):
+    """What `right` has of `left`, round by round: the two of a round ran one after the other."""
+    pairs = [(pick(a, path), pick(b, path)) for a, b in zip(left, right)]
+    return [b / a for a, b in pairs if a and b is not None]
+
+
+def comparison(results):
+    """A table of two builds: medians, and the ratio of each round with its median."""
+    (left, left_rounds), (right, right_rounds) = results["rounds"].items()
+    lines = [f"| | {left} | {right} | ratio, median (least..most) |", "|---|---:|---:|---:|"]
+    for title, path, factor, decimals in ROWS:
+        found = ratios(left_rounds, right_rounds, path)
+        if found:
+            lines.append(f"| {title} | {cell(left_rounds, path, factor, decimals)} | {cell(right_rounds, path, factor, decimals)} | "
+                         f"{statistics.median(found):.3f} ({min(found):.3f}..{max(found):.3f}) |")
+    return "\n".join([*heading(results), "", *lines]) + "\n" + errors(results)
+
+
 def noise(rounds):
     """The largest share of the machine that other processes had during any measure of some rounds, in percent."""
     return max((figures["foreign_pct"] for each in rounds for figures in each.values()
                 if isinstance(figures, dict) and "foreign_pct" in figures), default=0)
 
 
-def markdown(results):
+def heading(results):
     machine, rounds = results["machine"], results["rounds"]
+    return [f"{results['date']} · {machine['cpu']}, {machine['processors']} processors · Linux {machine['kernel']} · "
+            f"{machine['system']} · nexd {results['version']} · {results['place']}",
+            f"`{results['command']}` · median (least..most) of {max(map(len, rounds.values()))} rounds of {results['seconds']} s "
+            f"· others used at most {max(map(noise, rounds.values())):.0f} % of the machine"]
+
+
+def errors(results):
+    return "".join(f"\n* {name}: {error}\n" for name, each in results["rounds"].items()
+                   for error in sorted({error for figures in each for error in figures.get("errors", [])}))
+
+
+def markdown(results):
+    rounds = results["rounds"]
     columns = [NAMES.get(name, name) if results["place"] == "loopback" else name for name in rounds]
-    lines = [f"{results['date']} · {machine['cpu']}, {machine['processors']} processors · Linux {machine['kernel']} · "
-             f"{machine['system']} · nexd {results['version']} · {results['place']}",
-             f"`{results['command']}` · median (least..most) of {max(map(len, rounds.values()))} rounds of {results['seconds']} s "
-             f"· others used at most {max(map(noise, rounds.values())):.0f} % of the machine", "",
-             "| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    lines = [*heading(results), "", "| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for title, path, factor, decimals in ROWS:
         cells = [cell(each, path, factor, decimals) for each in rounds.values()]
         if any(text != "–" for text in cells):
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    for name, each in rounds.items():
-        for error in sorted({error for figures in each for error in figures.get("errors", [])}):
-            lines.append(f"\n* {name}: {error}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + errors(results)

@@ -44,5 +44,7 @@ int command_crr(char **arguments);
 int command_ping(char **arguments);
 int command_hold(char **arguments);
 int command_first(char **arguments);
+int command_sink(char **arguments);
+int command_blast(char **arguments);
 
 #endif
