@@ -1,6 +1,7 @@
 /* Numbers are printed as they came. */
 #include "nexctl/document.h"
 
+#include "nexctl/printable.h"
 #include "nexctl/yaml.h"
 
 #include <string.h>
@@ -16,6 +17,8 @@ static void string_print(FILE *out, const char *text)
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             fprintf(out, "\\%c", *text);
+        else if (printable_is_c1(text))
+            fprintf(out, "\\u%04x", (unsigned char)*++text);
         else if ((unsigned char)*text < 0x20 || *text == 0x7f)
             fprintf(out, "\\u%04x", (unsigned char)*text);
         else
@@ -91,7 +94,8 @@ static void yaml_object_print(FILE *out, yajl_val object, int indent)
         if (!first)
             fprintf(out, "%*s", indent, "");
         first = false;
-        fprintf(out, "%s:", object->u.object.keys[at]);
+        yaml_string_print(out, object->u.object.keys[at]);
+        fputc(':', out);
         if (count_of(value) && YAJL_IS_OBJECT(value))
             fprintf(out, "\n%*s", indent + 2, "");
         else if (count_of(value))

@@ -4,13 +4,13 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "nexctl/human.h"
+#include "nexctl/json.h"
 #include "nexctl/printable.h"
 #include "nexctl/rpc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-#include <yajl/yajl_tree.h>
 
 enum { POLL_MS = 500 };
 
@@ -18,8 +18,7 @@ enum { POLL_MS = 500 };
 static int live_count(const char *json, uint64_t *out)
 {
     static const char *rules_path[] = {"rules", NULL}, *live_path[] = {"live", NULL};
-    char why[128];
-    yajl_val tree = yajl_tree_parse(json, why, sizeof why);
+    yajl_val tree = json_tree_parse(json);
     yajl_val rules = tree ? yajl_tree_get(tree, rules_path, yajl_t_array) : NULL;
     *out = 0;
     for (size_t i = 0; rules && i < rules->u.array.len; i++) {

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "nexctl/document.h"
 #include "nexctl/human.h"
+#include "nexctl/json.h"
 #include "nexctl/printable.h"
 #include "nexctl/table.h"
 
@@ -271,10 +272,9 @@ static int table_build(FILE *out, const struct listing *listing, yajl_val array,
 int listing_print(FILE *out, enum listing_kind kind, const char *json, const struct listing_style *style,
                   bool *truncated)
 {
-    char why[128];
     struct yajl_val_s array;
     const struct listing *listing = &listings[kind];
-    yajl_val tree = yajl_tree_parse(json, why, sizeof why);
+    yajl_val tree = json_tree_parse(json);
     int err = tree ? items_take(listing, tree, &array) : NX_EPROTO;
     *truncated = !err && YAJL_IS_TRUE(member(tree, "truncated"));
     if (!err && (style->form == OUTPUT_COLUMN || style->form == OUTPUT_NO_HEADER))

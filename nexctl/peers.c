@@ -3,6 +3,7 @@
 #include "nexctl/peers.h"
 
 #include "common/err.h"
+#include "nexctl/json.h"
 #include "nexctl/printable.h"
 #include "nexctl/table.h"
 #include "nexctl/yaml.h"
@@ -10,7 +11,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
 /* -- Parsing -- */
 
@@ -104,8 +104,7 @@ static int list_take(yajl_val tree, struct peer_list *out)
 int peers_parse(const char *text, struct peer_list *out)
 {
     *out = (struct peer_list){0};
-    char why[128];
-    yajl_val tree = yajl_tree_parse(text, why, sizeof why);
+    yajl_val tree = json_tree_parse(text);
     int err = tree ? list_take(tree, out) : NX_EPROTO;
     yajl_tree_free(tree);
     if (err)

@@ -2,10 +2,15 @@
  * behind c2. */
 #include "nexctl/printable.h"
 
+bool printable_is_c1(const char *text)
+{
+    return (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] <= 0x9f;
+}
+
 void printable_make(char *text, bool lines)
 {
     for (unsigned char *c = (unsigned char *)text; c && *c; c++) {
-        if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+        if (printable_is_c1((const char *)c))
             c[0] = c[1] = '?';
         else if ((*c < 0x20 && !(lines && *c == '\n')) || *c == 0x7f)
             *c = '?';

@@ -9,4 +9,7 @@
  * with `lines`. NULL stays NULL. */
 void printable_make(char *text, bool lines);
 
+/* A C1 control character, of two bytes, stands here. */
+bool printable_is_c1(const char *text);
+
 #endif

@@ -5,6 +5,7 @@
 #include "common/array.h"
 #include "common/err.h"
 #include "common/fd.h"
+#include "nexctl/json.h"
 #include "nexctl/printable.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <yajl/yajl_gen.h>
-#include <yajl/yajl_tree.h>
 
 enum { READ_BYTES = 16384 };
 
@@ -151,14 +151,12 @@ static int line_read(int fd, char **text, char *error)
 int rpc_answer_parse(const char *text, char **result, char *error)
 {
     static const char *result_path[] = {"result", NULL}, *error_path[] = {"error", NULL};
-    char why[RPC_ERROR_MAX / 2] = "";
-    yajl_val tree = yajl_tree_parse(text, why, sizeof why);
+    yajl_val tree = json_tree_parse(text);
     const char *refused = tree ? YAJL_GET_STRING(yajl_tree_get(tree, error_path, yajl_t_string)) : NULL;
     const char *answer = tree ? YAJL_GET_STRING(yajl_tree_get(tree, result_path, yajl_t_string)) : NULL;
     int err = NX_EPROTO;
     if (!tree) {
-        why[strcspn(why, "\n")] = '\0';
-        snprintf(error, RPC_ERROR_MAX, "the answer is not JSON: %s", why);
+        snprintf(error, RPC_ERROR_MAX, "the answer is not JSON that can be read");
     } else if (refused) {
         snprintf(error, RPC_ERROR_MAX, "%s", refused);
         printable_make(error, true);

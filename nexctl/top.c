@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "nexctl/document.h"
 #include "nexctl/human.h"
+#include "nexctl/json.h"
 #include "nexctl/printable.h"
 #include "nexctl/table.h"
 
@@ -72,8 +73,7 @@ static int rule_take(struct top_sample *sample, yajl_val object)
 
 static int rules_take(struct top_sample *sample, const char *json)
 {
-    char why[128];
-    yajl_val tree = yajl_tree_parse(json, why, sizeof why);
+    yajl_val tree = json_tree_parse(json);
     yajl_val rules = YAJL_IS_OBJECT(tree) ? member(tree, "rules", yajl_t_array) : NULL;
     int err = rules ? NX_OK : NX_EPROTO;
     for (size_t i = 0; !err && i < rules->u.array.len; i++)
@@ -260,7 +260,6 @@ static void array_generate(yajl_gen gen, const struct top_sample *sample, enum t
 
 static int document_part(FILE *out, const struct top_sample *sample, enum output_form form)
 {
-    char why[128];
     const unsigned char *text = NULL;
     size_t length = 0;
     yajl_val tree = NULL;
@@ -271,7 +270,7 @@ static int document_part(FILE *out, const struct top_sample *sample, enum output
         array_generate(gen, sample, TOP_PEER);
         yajl_gen_map_close(gen);
         if (yajl_gen_get_buf(gen, &text, &length) == yajl_gen_status_ok)
-            tree = yajl_tree_parse((const char *)text, why, sizeof why);
+            tree = json_tree_parse((const char *)text);
     }
     if (tree)
         document_print(out, tree, form);

@@ -3,6 +3,7 @@
 #include "nexctl/yaml.h"
 
 #include "common/text.h"
+#include "nexctl/printable.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,7 +49,7 @@ static bool is_other_word(const char *text)
 static bool has_control(const char *text)
 {
     for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f || printable_is_c1(text))
             return true;
     return false;
 }
@@ -69,6 +70,8 @@ static void double_quoted(FILE *out, const char *text)
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             fprintf(out, "\\%c", *text);
+        else if (printable_is_c1(text))
+            fprintf(out, "\\u%04x", (unsigned char)*++text);
         else if ((unsigned char)*text < 0x20 || *text == 0x7f)
             fprintf(out, "\\u%04x", (unsigned char)*text);
         else

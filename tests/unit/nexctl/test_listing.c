@@ -1,6 +1,7 @@
 /* Listings as nexctl prints them: tables of pings, flows, TCP of flows and statistics of rules, and what
  * makes texts of others fit for a terminal. */
 #include "common/err.h"
+#include "nexctl/json.h"
 #include "nexctl/listing.h"
 #include "nexctl/printable.h"
 #include "nexctl/table.h"
@@ -160,6 +161,32 @@ START_TEST(lines_are_cut_off_at_a_width)
 }
 END_TEST
 
+/* Names of members are the other side's too. */
+START_TEST(documents_hold_no_control_characters)
+{
+    static const char hostile[] = "{\"flows\":[{\"a\\u001b[2J\":\"\\u009b\\u0007\",\"yes\":\"\\u00a7\"}]}";
+    expect_listing(LISTING_FLOWS, hostile, &(struct listing_style){.form = OUTPUT_JSON_RAW},
+                   "[{\"a\\u001b[2J\":\"\\u009b\\u0007\",\"yes\":\"\xc2\xa7\"}]\n", false);
+    expect_listing(LISTING_FLOWS, hostile, &(struct listing_style){.form = OUTPUT_YAML},
+                   "- \"a\\u001b[2J\": \"\\u009b\\u0007\"\n  \"yes\": \xc2\xa7\n\n", false);
+}
+END_TEST
+
+START_TEST(depth_is_bounded)
+{
+    char text[4096];
+    for (size_t depth = JSON_DEPTH_MAX; depth <= JSON_DEPTH_MAX + 1; depth++) {
+        memset(text, '[', depth);
+        memcpy(text + depth, "\"]]\\\"{{\"", 8);
+        memset(text + depth + 8, ']', depth);
+        text[depth * 2 + 8] = '\0';
+        yajl_val tree = json_tree_parse(text);
+        ck_assert_int_eq(tree != NULL, depth == JSON_DEPTH_MAX);
+        yajl_tree_free(tree);
+    }
+}
+END_TEST
+
 START_TEST(answers_that_are_no_listing)
 {
     static const char *const texts[] = {
@@ -182,6 +209,8 @@ int main(void)
     tcase_add_test(tests, errors_have_an_age);
     tcase_add_test(tests, texts_are_made_printable);
     tcase_add_loop_test(tests, lines_are_cut_off_at_a_width, 0, 4);
+    tcase_add_test(tests, documents_hold_no_control_characters);
+    tcase_add_test(tests, depth_is_bounded);
     tcase_add_test(tests, answers_that_are_no_listing);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

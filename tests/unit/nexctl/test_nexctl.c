@@ -472,7 +472,7 @@ static const struct {
     {"{\"id\":0,\"result\":null,\"error\":\"rpc: can't find method\"}\n", "rpc: can't find method"},
     {"{\"id\":0,\"result\":7,\"error\":null}\n", "the answer has neither result nor error"},
     {"{}\n", "the answer has neither result nor error"},
-    {"[\n", "the answer is not JSON: "},
+    {"[\n", "the answer is not JSON that can be read"},
     {"no newline", "no answer: unexpected EOF"},
     {NULL, "no answer: "},
 };
