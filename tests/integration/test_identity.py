@@ -19,6 +19,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start n
 def root_node(scene, wrap=lambda command: command, flags=()):
     """A node that is started as root; its files are root's, whom no capability helps to open those of others."""
     node = scene.node(["--egress", "tcp:8000:100.64.0.99:9000"], flags=["--child-uids", str(FIRST), *flags])
+    node.flags += ["--state-dir", node.folder / "state"]  # root's own default would be this machine's
     node.wrap = lambda _: wrap([str(word) for word in node.command()])
     os.chown(node.folder, 0, 0)
     write = node.write_configuration

@@ -45,7 +45,7 @@ class Browser:
         raw = self.mesh.plane.host.socket(socket.AF_INET, socket.SOCK_STREAM)
         raw.settimeout(20)
         raw.connect((self.mesh.plane.host.v4, PORT))
-        connection = http.client.HTTPSConnection(parts.hostname, PORT, timeout=20)
+        connection = http.client.HTTPSConnection(parts.hostname, PORT, timeout=20, context=context)
         connection.sock = context.wrap_socket(raw, server_hostname=parts.hostname)
         headers = {"Cookie": self.cookie} if self.cookie else {}
         body = None

@@ -66,7 +66,7 @@ class Person:
         sock = self.plane.host.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.settimeout(20)
         sock.connect((self.plane.host.v4, PORT))
-        connection = http.client.HTTPSConnection(f"auth.{NAME}", PORT, timeout=20)
+        connection = http.client.HTTPSConnection(f"auth.{NAME}", PORT, timeout=20, context=self.tls)
         connection.sock = self.tls.wrap_socket(sock, server_hostname=f"auth.{NAME}")
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if body:

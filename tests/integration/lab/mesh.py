@@ -83,8 +83,9 @@ class ControlPlane:
         sock = self.host.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.settimeout(20)
         sock.connect((self.host.v4, PORT))
-        connection = http.client.HTTPSConnection(f"api.{NAME}", PORT, timeout=20)
-        connection.sock = ssl.create_default_context(cafile=self.public_ca).wrap_socket(sock, server_hostname=f"api.{NAME}")
+        trusting = ssl.create_default_context(cafile=self.public_ca)
+        connection = http.client.HTTPSConnection(f"api.{NAME}", PORT, timeout=20, context=trusting)
+        connection.sock = trusting.wrap_socket(sock, server_hostname=f"api.{NAME}")
         try:
             connection.request(method, path, body and json.dumps(body), {"Authorization": f"Bearer {token}"})
             answer = connection.getresponse()

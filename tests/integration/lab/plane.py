@@ -176,7 +176,7 @@ class Plane:
     def connect(self, seconds=10, prefix="api"):
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = http.client.HTTPSConnection(f"{prefix}.{HOST}", self.port, timeout=seconds)
+        connection = http.client.HTTPSConnection(f"{prefix}.{HOST}", self.port, timeout=seconds, context=self.tls)
         connection.sock = self.tls.wrap_socket(sock, server_hostname=f"{prefix}.{HOST}")
         return connection
 
