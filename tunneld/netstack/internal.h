@@ -26,6 +26,9 @@ struct netstack {
 
 extern struct netstack netstack;
 
+/* netstack.c: a packet that came from ourselves. */
+void netstack_input_own(const uint8_t *data, size_t length);
+
 /* netstack_timers.c: arms lwIP's timers when there is something to time. */
 int netstack_timers_init(struct timerq *queue);
 void netstack_timers_fragment_seen(void);

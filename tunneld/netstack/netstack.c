@@ -10,6 +10,7 @@
 #include "lwip/init.h"
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/icmp6.h"
 #include "lwip_hooks.h"
 #include "tunneld/netstack/internal.h"
 #include "tunneld/netstack/pcb_table.h"
@@ -182,7 +183,7 @@ int netstack_init(const struct netaddr *addresses, size_t count, uint16_t mtu, s
 
 /* What the headers say before lwIP sees them. */
 struct inner_packet {
-    struct netaddr dest;
+    struct netaddr source, dest;
     bool fragment;
     bool plain_udp; /* no fragment, no options */
     bool icmp;      /* no fragment */
@@ -196,12 +197,21 @@ static bool ipv6_transport(uint8_t next)
     return next == IP_PROTO_TCP || next == IP_PROTO_UDP || next == IP6_NEXTH_ICMP6;
 }
 
+/* Errors and echo. There are no neighbours and no routers to discover on a link of packets (RFC 4861), and
+ * lwIP would believe what they say. */
+static bool icmp6_wanted(uint8_t type)
+{
+    return (type >= ICMP6_TYPE_DUR && type <= ICMP6_TYPE_PP) || type == ICMP6_TYPE_EREQ ||
+           type == ICMP6_TYPE_EREP;
+}
+
 static bool inner_parse(const uint8_t *data, size_t length, struct inner_packet *out)
 {
     *out = (struct inner_packet){0};
     if (length >= IPV4_HEADER && data[0] >> 4 == 4) {
         uint8_t protocol = data[9];
-        out->dest.family = NETADDR_V4;
+        out->source.family = out->dest.family = NETADDR_V4;
+        memcpy(out->source.bytes, data + 12, 4);
         memcpy(out->dest.bytes, data + 16, 4);
         out->fragment = ((data[6] << 8 | data[7]) & 0x3fff) != 0;
         out->plain_udp = protocol == IP_PROTO_UDP && !out->fragment && (data[0] & 0xf) == 5;
@@ -211,19 +221,22 @@ static bool inner_parse(const uint8_t *data, size_t length, struct inner_packet 
     }
     if (length >= IPV6_HEADER && data[0] >> 4 == 6) {
         uint8_t next = data[6];
-        out->dest.family = NETADDR_V6;
+        out->source.family = out->dest.family = NETADDR_V6;
+        memcpy(out->source.bytes, data + 8, 16);
         memcpy(out->dest.bytes, data + 24, 16);
         out->plain_udp = next == IP_PROTO_UDP;
         out->icmp = next == IP6_NEXTH_ICMP6;
         out->fragment = next == IP6_NEXTH_FRAGMENT;
         if (out->fragment)
             return length >= IPV6_HEADER + IPV6_FRAGMENT_HEADER && ipv6_transport(data[IPV6_HEADER]);
+        if (out->icmp)
+            return length > IPV6_HEADER && icmp6_wanted(data[IPV6_HEADER]);
         return ipv6_transport(next);
     }
     return false;
 }
 
-void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
+static void input(const uint8_t *data, size_t length, struct rxbuf *owner, bool from_peer)
 {
     struct inner_packet packet;
     netstack.counters.rx_packets++;
@@ -235,7 +248,7 @@ void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
         netstack.counters.rx_malformed++;
         return;
     }
-    if (!netstack_is_own(&packet.dest)) {
+    if (!netstack_is_own(&packet.dest) || (from_peer && netstack_is_own(&packet.source))) {
         netstack.counters.rx_foreign++;
         return;
     }
@@ -260,6 +273,18 @@ void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
         return;
     }
     ip_input(p, netif_default); /* takes the buffer over, whatever it answers */
+}
+
+/* A peer that routes for others (AllowedIPs 0.0.0.0/0) may use any source that is no other peer's; not ours.
+ */
+void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner)
+{
+    input(data, length, owner, true);
+}
+
+void netstack_input_own(const uint8_t *data, size_t length)
+{
+    input(data, length, NULL, false);
 }
 
 bool netstack_answer_allowed(void)
@@ -310,7 +335,7 @@ bool netstack_flush(unsigned rounds)
         output_run();
         struct pbuf *p = NULL;
         for (unsigned n = 0; n < 256 && (p = netstack_loop_pop()) != NULL; n++) {
-            netstack_input(p->payload, p->len, NULL);
+            netstack_input_own(p->payload, p->len);
             pbuf_free(p);
         }
         if (output_list == NULL && netstack_loop_empty())

@@ -48,7 +48,8 @@ struct netstack_counters {
  * IPv6 addresses than lwIP's interface holds). */
 int netstack_init(const struct netaddr *addresses, size_t count, uint16_t mtu, struct timerq *queue,
                   const struct netstack_ops *ops, void *arg);
-/* One inner packet whose data lies in `owner` (NULL: it is copied). */
+/* One inner packet of a peer whose data lies in `owner` (NULL: it is copied). Dropped if its source is one of
+ * our own addresses. */
 void netstack_input(const uint8_t *data, size_t length, struct rxbuf *owner);
 /* Sends what has been collected and delivers what loops back, until nothing is left or `rounds` have passed.
  * Returns true if more is to be done. */

@@ -131,7 +131,7 @@ struct tcp_pcb *netstack_syn_accept(const struct netstack_syn *syn)
     uint8_t packet[IP6_HLEN + sizeof syn->tcp] __attribute__((aligned(8)));
     size_t length = syn_packet(syn, packet);
     gate_open = true;
-    netstack_input(packet, length, NULL);
+    netstack_input_own(packet, length);
     gate_open = false;
     ip_addr_t local, remote;
     netstack_to_lwip(&syn->local.addr, &local);

@@ -261,6 +261,52 @@ START_TEST(five_hundred_flows_open_at_once)
 }
 END_TEST
 
+START_TEST(a_peer_cannot_speak_as_ourselves)
+{
+    uint8_t syn[40] = {0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6}, echo[28] = {0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1};
+    struct netaddr own = lab_own(NETADDR_V4);
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(syn + 12 + 4 * i, own.bytes, 4);
+        memcpy(echo + 12 + 4 * i, own.bytes, 4);
+    }
+    syn[20] = 200; /* from port 51200 */
+    syn[23] = LAB_PORT;
+    syn[32] = 0x50;
+    syn[33] = 2;
+    echo[20] = 8;
+    netstack_input(syn, sizeof syn, NULL);
+    netstack_input(echo, sizeof echo, NULL);
+    lab_turns(10);
+    ck_assert_uint_eq(lab.connects, 0);
+    ck_assert_uint_eq(netstack_counters_get()->rx_foreign, 2);
+    ck_assert_uint_eq(netstack_counters_get()->loop_packets, 0);
+    memcpy(syn + 12, (uint8_t[]){100, 64, 0, 9}, 4); /* from another address it is let in */
+    netstack_input(syn, sizeof syn, NULL);
+    ck_assert_uint_eq(lab.connects, 1);
+}
+END_TEST
+
+START_TEST(icmp6_is_echo_and_errors_alone)
+{
+    uint8_t packet[72] = {0x60, [5] = 32, [6] = 58, [7] = 255};
+    struct netaddr own = lab_own(NETADDR_V6);
+    memcpy(packet + 8, own.bytes, 16);
+    packet[23] = 9; /* 200::9 */
+    memcpy(packet + 24, own.bytes, 16);
+    memcpy(packet + 48, own.bytes, 16); /* where a solicitation names its target */
+    unsigned refused = 0;
+    for (unsigned type = 0; type < 256; type++) {
+        packet[40] = (uint8_t)type;
+        netstack_input(packet, sizeof packet, NULL);
+        bool wanted = (type >= 1 && type <= 4) || type == 128 || type == 129;
+        refused += !wanted;
+        ck_assert_uint_eq(netstack_counters_get()->rx_malformed, refused);
+    }
+    netstack_input(packet, 40, NULL);
+    ck_assert_uint_eq(netstack_counters_get()->rx_malformed, refused + 1);
+}
+END_TEST
+
 START_TEST(past_the_limit_new_flows_are_refused_and_old_ones_go_on)
 {
     uint8_t byte;
@@ -378,6 +424,8 @@ int main(void)
     tcase_add_test(flows, without_proxyd_the_client_waits_and_is_served_later);
     tcase_add_test(flows, a_slow_reader_stops_the_sender);
     tcase_add_test(flows, five_hundred_flows_open_at_once);
+    tcase_add_test(flows, a_peer_cannot_speak_as_ourselves);
+    tcase_add_test(flows, icmp6_is_echo_and_errors_alone);
     tcase_add_test(flows, killing_a_rule_resets_its_flows);
     tcase_add_test(flows, at_the_end_idle_flows_are_closed_in_order);
     tcase_add_test(flows, at_the_end_a_flow_that_still_moves_is_reset);
