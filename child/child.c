@@ -3,6 +3,7 @@
 #include "child/child.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "sandbox/sandbox.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -229,6 +230,18 @@ static void loop_run(struct child *child)
     }
 }
 
+/* What is in force, for the operator's report: nobody can read all of it from outside. */
+static void facts_fill(struct ipc_hello *hello)
+{
+    const struct sandbox_facts *facts = sandbox_facts();
+    hello->strict = facts->mode == SANDBOX_STRICT;
+    hello->missing = facts->missing;
+    hello->landlock_abi = facts->landlock_abi;
+    hello->fs = facts->fs;
+    hello->net = facts->net;
+    hello->scoped = facts->scoped;
+}
+
 int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
 {
     struct child child = {.ops = ops, .arg = arg, .status = 1};
@@ -255,6 +268,7 @@ int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
         goto out;
     struct ipc_hello hello = {.version = IPC_VERSION, .role = (uint8_t)ops->role, .pid = (uint32_t)getpid()};
     (void)sandbox_enter(ops->sandbox, mode);
+    facts_fill(&hello);
 
     if (!child.leaving) /* set-up may have ended it */
         child.status = 0;

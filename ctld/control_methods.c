@@ -302,6 +302,7 @@ static const struct method {
     {"ConnectivityV6", connectivity_v6},
     {"ListFlows", control_list_flows},
     {"ListRuleStats", control_list_rule_stats},
+    {"SandboxReport", control_sandbox_report},
     {"ListExitNodes", list_exit_nodes},
     {"EnableExitNodeClient", exit_node_client},
     {"DisableExitNodeClient", exit_node_client},

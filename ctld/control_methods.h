@@ -102,6 +102,7 @@ control_method control_proxy_list, control_proxy_add_ingress, control_proxy_add_
     control_proxy_kill_egress;                              /* control_rules.c */
 control_method control_list_flows, control_list_rule_stats; /* control_flows.c */
 control_method control_status;                              /* control_status.c */
+control_method control_sandbox_report;                      /* control_sandbox.c */
 /* False: there is no network; then `out` has nothing in it. */
 bool control_network_of(const struct control_methods *methods, struct control_network *out);
 

@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 enum {
-    IPC_VERSION = 2,
+    IPC_VERSION = 3,
     IPC_NAME_MAX = 253,
     IPC_TEXT_MAX = 512,
     IPC_VERSION_TEXT_MAX = 64,
@@ -136,6 +136,8 @@ enum ipc_join_phase {
     M(RESULT, result, 6,                                                                                     \
       IPC_TO_PARENT | IPC_C_T | IPC_T_C | IPC_C_X | IPC_X_C | IPC_X_T | IPC_T_X | IPC_FROM_PARENT)           \
     M(LINK_BROKEN, link_broken, 7, IPC_TO_PARENT)                                                            \
+    M(SANDBOX, sandbox, 8, IPC_P_C)                                                                          \
+    M(SANDBOX_QUERY, sandbox_query, 9, IPC_C_P)                                                              \
     M(TUNNEL_CONFIG, tunnel_config, 10, IPC_P_T)                                                             \
     M(TUNNEL_SOCKETS, tunnel_sockets, 11, IPC_P_T)                                                           \
     M(TUNNEL_READY, tunnel_ready, 12, IPC_T_P)                                                               \
@@ -199,11 +201,28 @@ enum ipc_join_phase {
     M(METRICS_QUERY, metrics_query, 104, IPC_C_P | IPC_C_T | IPC_C_X)                                        \
     M(METRIC, metric, 105, IPC_P_C | IPC_T_C | IPC_X_C)
 
-/* A child is set up, sandboxed and waits for its configuration. */
+/* A child is set up, sandboxed and waits for its configuration. Of the sandbox, what the kernel took:
+ * `missing` are bits of enum sandbox_layer, the last three are Landlock's, as the kernel's interface has
+ * them. */
 #define IPC_FIELDS_HELLO(F)                                                                                  \
     F(U32, version, IPC_VERSION, IPC_VERSION)                                                                \
     F(ENUM, role, IPC_TUNNELD, IPC_CTLD)                                                                     \
-    F(U32, pid, 1, UINT32_MAX)
+    F(U32, pid, 1, UINT32_MAX)                                                                               \
+    IPC_FIELDS_OF_SANDBOX(F)
+#define IPC_FIELDS_OF_SANDBOX(F)                                                                             \
+    F(BOOL, strict, 0, 1)                                                                                    \
+    F(U32, missing, 0, UINT32_MAX)                                                                           \
+    F(U32, landlock_abi, 0, UINT32_MAX)                                                                      \
+    F(U64, fs, 0, UINT64_MAX)                                                                                \
+    F(U64, net, 0, UINT64_MAX)                                                                               \
+    F(U64, scoped, 0, UINT64_MAX)
+/* The same of any process, the parent included, to be shown to an operator. */
+#define IPC_FIELDS_SANDBOX(F)                                                                                \
+    F(ENUM, role, IPC_PARENT, IPC_CTLD)                                                                      \
+    F(U32, pid, 1, UINT32_MAX)                                                                               \
+    IPC_FIELDS_OF_SANDBOX(F)
+/* Answered by one SANDBOX for each process that runs, then RESULT. */
+#define IPC_FIELDS_SANDBOX_QUERY(F) F(U8, version, 1, 1)
 /* A link to a sibling, at start and again after each restart of either side. It replaces any older one. */
 #define IPC_FIELDS_LINK(F)                                                                                   \
     F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \

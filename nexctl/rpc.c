@@ -172,6 +172,17 @@ int rpc_answer_parse(const char *text, char **result, char *error)
     return err;
 }
 
+int rpc_server(const char *path, pid_t *pid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    FD_AUTO int fd = rpc_connect(path);
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
+        return NX_ENOENT;
+    *pid = peer.pid;
+    return NX_OK;
+}
+
 int rpc_call(const char *path, const char *method, const char *argument, char **result, char *error)
 {
     FD_AUTO int fd = rpc_connect(path);

@@ -10,6 +10,7 @@
 #include "nexd/network_setup.h"
 #include "nexd/options.h"
 #include "nexd/parent.h"
+#include "nexd/report/report.h"
 #include "nexd/zone.h"
 #include "seccomp/nexd.h"
 
@@ -242,6 +243,8 @@ int main(int argc, char **argv)
         printf("version: %s\n", NEXD_VERSION);
     else if (options.command == OPTIONS_CHECK)
         status = check_run(&options, stdout, stderr);
+    else if (options.command == OPTIONS_SANDBOX_REPORT)
+        status = report_run(&options, stdout, stderr);
     else
         status = proxy(&options);
     options_free(&options);

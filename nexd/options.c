@@ -48,8 +48,9 @@ static int fail_command(const struct options_reader *reader, const char *word)
         }
     }
     if (nearest == NULL)
-        return fail_argument(reader, "unknown command", word,
-                             ", commands are proxy, check, version and help; example: nexd help");
+        return fail_argument(
+            reader, "unknown command", word,
+            ", commands are proxy, check, sandbox-report, version and help; example: nexd help");
     snprintf(hint, sizeof(hint), ", did you mean %s? example: nexd %s", nearest, nearest);
     return fail_argument(reader, "unknown command", word, hint);
 }

@@ -2,6 +2,7 @@
  *
  *     nexd [global flags] proxy [--ingress RULE]... [--egress RULE]... [SERVICE-URL]
  *     nexd check, with the same flags: says what `proxy` would do
+ *     nexd sandbox-report [--output json] [--pid PID]
  *     nexd version
  *     nexd help [COMMAND]
  *
@@ -29,7 +30,8 @@ enum {
 };
 _Static_assert((int)OPTIONS_ERROR_MAX >= (int)WGCONF_ERROR_MAX, "errors of the configuration pass through");
 
-enum options_command { OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION, OPTIONS_CHECK };
+enum options_command { OPTIONS_HELP, OPTIONS_PROXY, OPTIONS_VERSION, OPTIONS_CHECK, OPTIONS_SANDBOX_REPORT };
+enum options_report_output { OPTIONS_REPORT_TEXT, OPTIONS_REPORT_JSON };
 
 struct options {
     enum options_command command;
@@ -52,6 +54,8 @@ struct options {
     enum sandbox_mode sandbox;
     enum ipc_congestion congestion_control;
     int64_t child_uids; /* the first of three users that the children become */
+    enum options_report_output report_output;
+    int64_t report_pid; /* 0 = the one behind the control socket */
     struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */
     size_t rule_count;
 };

@@ -14,11 +14,14 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "fata
 static const char *const log_formats[] = {[LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL};
 static const char *const sandbox_modes[] = {
     [SANDBOX_STRICT] = "strict", [SANDBOX_BEST_EFFORT] = "best-effort", NULL};
+static const char *const report_outputs[] = {
+    [OPTIONS_REPORT_TEXT] = "text", [OPTIONS_REPORT_JSON] = "json", NULL};
 static const char *const congestion_controls[] = {
     [IPC_CONGESTION_BBR] = "bbr", [IPC_CONGESTION_CUBIC] = "cubic", NULL};
 _Static_assert(sizeof(enum ipc_congestion) == sizeof(unsigned), "flag_read_choice() writes an unsigned");
 _Static_assert(sizeof(enum sandbox_mode) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned) &&
-                   sizeof(enum log_format) == sizeof(unsigned),
+                   sizeof(enum log_format) == sizeof(unsigned) &&
+                   sizeof(enum options_report_output) == sizeof(unsigned),
                "flag_read_choice() writes an unsigned");
 
 /* The variable takes what the flag refuses: any other text means debug, as scripts for Nexodus expect. */
@@ -120,6 +123,23 @@ const struct flag options_flags[] = {
      .example = "/etc/nexd/nexd.conf",
      .help = "Configuration file: lines \"name = value\" with the names of\nthese flags; flags and variables "
              "count before it"},
+    {.name = "output",
+     .is_only_flag = true,
+     .read = flag_read_choice,
+     .offset = TARGET(report_output),
+     .choices = report_outputs,
+     .argument = "FORMAT",
+     .example = "json",
+     .help = "Of sandbox-report: text or json (text)"},
+    {.name = "pid",
+     .is_only_flag = true,
+     .read = flag_read_number,
+     .offset = TARGET(report_pid),
+     .min = 1,
+     .max = INT32_MAX,
+     .argument = "PID",
+     .example = "4711",
+     .help = "Of sandbox-report: process number of the nexd, in place of\nthe one behind the control socket"},
     {.name = "unix-socket",
      .place = FLAG_BEFORE_COMMAND,
      .read = read_unix_socket,
@@ -362,6 +382,7 @@ _Static_assert(sizeof(options_flags) / sizeof(options_flags[0]) <= FLAGS_MAX,
 const struct options_command_name options_commands[] = {
     {"proxy", OPTIONS_PROXY, "carry TCP and UDP services across the mesh by rules"},
     {"check", OPTIONS_CHECK, "say what is wrong with the configuration, and what proxy would do"},
+    {"sandbox-report", OPTIONS_SANDBOX_REPORT, "say what holds the processes of a running nexd"},
     {"version", OPTIONS_VERSION, "print the version"},
     {"help", OPTIONS_HELP, "explain nexd or one of its commands"},
 };

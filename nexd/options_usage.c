@@ -53,13 +53,14 @@ static void print_overview(FILE *stream)
           "Usage:\n"
           "  nexd [flags] proxy [--ingress RULE]... [--egress RULE]...\n"
           "  nexd [flags] check [--ingress RULE]... [--egress RULE]...\n"
+          "  nexd sandbox-report [--output json] [--pid PID]\n"
           "  nexd version\n"
           "  nexd help [COMMAND]\n"
           "\n"
           "Commands:\n",
           stream);
     for (size_t i = 0; i < options_command_count; i++)
-        fprintf(stream, "  %-10s%s\n", options_commands[i].name, options_commands[i].help);
+        fprintf(stream, "  %-16s%s\n", options_commands[i].name, options_commands[i].help);
     print_flags(stream, "Flags, as --name VALUE or --name=VALUE:", false);
     fputs("\nExamples: reach the web server of this host from the mesh, with a registration key\n"
           "  nexd --reg-key-file key proxy --ingress tcp:8080:127.0.0.1:80\n"
@@ -109,12 +110,28 @@ static void print_check(FILE *stream)
           stream);
 }
 
+static void print_sandbox_report(FILE *stream)
+{
+    fputs("Say what holds each process of a running nexd, read back from the kernel: user, capabilities,\n"
+          "seccomp filters, Landlock, namespaces, limits, descriptors. Exit status 0: all that can be seen\n"
+          "is in force; 1: something is not, or no nexd was found.\n"
+          "Of descriptors and namespaces, only root sees whose they are.\n"
+          "\n"
+          "Usage:\n"
+          "  nexd [--unix-socket PATH] sandbox-report [--output json] [--pid PID]\n"
+          "\nExample: as root, for a service\n"
+          "  nexd --unix-socket /run/nexd/nexd.sock sandbox-report\n",
+          stream);
+}
+
 void options_usage(FILE *stream, enum options_command topic)
 {
     if (topic == OPTIONS_PROXY)
         print_proxy(stream);
     else if (topic == OPTIONS_CHECK)
         print_check(stream);
+    else if (topic == OPTIONS_SANDBOX_REPORT)
+        print_sandbox_report(stream);
     else if (topic == OPTIONS_VERSION)
         fputs("Print the version.\n\nUsage:\n  nexd version\n", stream);
     else

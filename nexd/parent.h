@@ -17,6 +17,7 @@
 #include "nexd/notify.h"
 #include "nexd/readiness.h"
 #include "nexd/rule_change.h"
+#include "nexd/sandboxes.h"
 #include "nexd/state/state.h"
 #include "nexd/supervisor.h"
 #include "nexd/vault.h"
@@ -73,6 +74,7 @@ struct parent_child {
     pid_t pid; /* 0 = no process */
     bool anew; /* it is ended on purpose, to be started anew */
     struct ipc_link *link;
+    struct ipc_sandbox sandbox; /* of the process whose number it has */
 };
 
 enum { PARENT_SIGNALS = 5 };

@@ -16,6 +16,7 @@ static void hello(struct parent_child *child, const struct ipc_hello *message)
         return;
     }
     log_debug("%s (pid %d) is up", child->name, (int)child->pid);
+    sandboxes_put(child, message);
     supervisor_hello(&child->parent->supervisor, child->role, clock_now_ns());
 }
 
@@ -189,6 +190,9 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         break;
     case IPC_MSG_METRICS_QUERY:
         metrics_query(child, message->header.request);
+        break;
+    case IPC_MSG_SANDBOX_QUERY:
+        sandboxes_query(child, message->header.request);
         break;
     case IPC_MSG_DRAIN:
         drain_request(parent, message->header.request);

@@ -108,7 +108,7 @@ static int paths_grant(int ruleset, const struct ruleset_attr *handled, const st
     return err;
 }
 
-int layer_landlock(const struct sandbox_spec *spec)
+int layer_landlock(const struct sandbox_spec *spec, struct sandbox_facts *facts)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
     if (abi < 1)
@@ -124,5 +124,11 @@ int layer_landlock(const struct sandbox_spec *spec)
     int saved = errno;
     close(ruleset);
     errno = saved;
+    if (!err) {
+        facts->landlock_abi = (uint32_t)abi;
+        facts->fs = attr.handled_access_fs;
+        facts->net = attr.handled_access_net;
+        facts->scoped = attr.scoped;
+    }
     return err;
 }

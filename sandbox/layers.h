@@ -30,8 +30,9 @@ int layer_no_core(void);
 /* RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_NPROC as the spec says. */
 int layer_limits(const struct sandbox_spec *spec);
 
-/* Landlock with the highest ABI that kernel and this code share. */
-int layer_landlock(const struct sandbox_spec *spec);
+/* Landlock with the highest ABI that kernel and this code share; what is in force then is added to `facts`.
+ */
+int layer_landlock(const struct sandbox_spec *spec, struct sandbox_facts *facts);
 
 /* Installs a compiled filter on all threads. */
 int layer_seccomp(const struct sock_filter *filter, size_t count);

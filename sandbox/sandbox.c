@@ -12,32 +12,56 @@
 #include <errno.h>
 #include <string.h>
 
+static struct sandbox_facts facts;
+
+const struct sandbox_facts *sandbox_facts(void)
+{
+    return &facts;
+}
+
+const char *sandbox_layer_name(enum sandbox_layer layer)
+{
+    static const char *const names[SANDBOX_LAYERS] = {
+        [SANDBOX_NO_NEW_PRIVS] = "no_new_privs",
+        [SANDBOX_CAPABILITIES] = "capabilities",
+        [SANDBOX_NOT_DUMPABLE] = "non-dumpable",
+        [SANDBOX_PARENT_DEATH] = "parent-death signal",
+        [SANDBOX_NO_CORE] = "RLIMIT_CORE",
+        [SANDBOX_FILTER_START] = "seccomp filter [start]",
+        [SANDBOX_LIMITS] = "resource limits",
+        [SANDBOX_LANDLOCK] = "Landlock",
+        [SANDBOX_FILTER_RUN] = "seccomp filter [run]",
+    };
+    return layer < SANDBOX_LAYERS ? names[layer] : "?";
+}
+
 /* What came of one layer. Strict: a missing one is the end. */
-static int layer_result(const struct sandbox_spec *spec, enum sandbox_mode mode, const char *layer, int err)
+static void layer_result(const struct sandbox_spec *spec, enum sandbox_layer layer, int err)
 {
     if (err == NX_OK)
-        return NX_OK;
+        return;
     const char *why = err == NX_ESYS ? strerror(errno) : nx_strerror(err);
-    if (mode == SANDBOX_STRICT)
+    const char *name = sandbox_layer_name(layer);
+    if (facts.mode == SANDBOX_STRICT)
         log_fatal("sandbox of %s: %s cannot be put in force: %s (--sandbox=best-effort runs without it)",
-                  spec->name, layer, why);
-    log_warn("sandbox of %s: running without %s: %s", spec->name, layer, why);
-    return NX_ENOTSUP;
+                  spec->name, name, why);
+    log_warn("sandbox of %s: running without %s: %s", spec->name, name, why);
+    facts.missing |= UINT32_C(1) << layer;
 }
 
 int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode)
 {
-    int missing = layer_result(spec, mode, "no_new_privs", layer_no_new_privs());
-    missing |= layer_result(spec, mode, "capabilities", layer_capabilities(spec->keep_capabilities));
+    facts = (struct sandbox_facts){.mode = mode};
+    layer_result(spec, SANDBOX_NO_NEW_PRIVS, layer_no_new_privs());
+    layer_result(spec, SANDBOX_CAPABILITIES, layer_capabilities(spec->keep_capabilities));
 #ifndef NEXD_SANITIZE /* its reports need to be traceable */
-    missing |= layer_result(spec, mode, "non-dumpable", layer_not_dumpable());
+    layer_result(spec, SANDBOX_NOT_DUMPABLE, layer_not_dumpable());
 #endif
     if (!spec->may_fork && !spec->stands_alone)
-        missing |= layer_result(spec, mode, "parent-death signal", layer_parent_death());
-    missing |= layer_result(spec, mode, "RLIMIT_CORE", layer_no_core());
-    missing |=
-        layer_result(spec, mode, "seccomp filter [start]", layer_seccomp(spec->start, spec->start_count));
-    return missing ? NX_ENOTSUP : NX_OK;
+        layer_result(spec, SANDBOX_PARENT_DEATH, layer_parent_death());
+    layer_result(spec, SANDBOX_NO_CORE, layer_no_core());
+    layer_result(spec, SANDBOX_FILTER_START, layer_seccomp(spec->start, spec->start_count));
+    return facts.missing ? NX_ENOTSUP : NX_OK;
 }
 
 int sandbox_enter(const struct sandbox_spec *spec, enum sandbox_mode mode)
@@ -46,12 +70,13 @@ int sandbox_enter(const struct sandbox_spec *spec, enum sandbox_mode mode)
     log_warn("sanitizer build of %s: traceable, may read files and start programs; never deploy it",
              spec->name);
 #endif
-    int missing = layer_result(spec, mode, "resource limits", layer_limits(spec));
+    facts.mode = mode;
+    layer_result(spec, SANDBOX_LIMITS, layer_limits(spec));
     if (!spec->may_fork)
-        missing |= layer_result(spec, mode, "Landlock", layer_landlock(spec));
-    missing |= layer_result(spec, mode, "seccomp filter [run]", layer_seccomp(spec->run, spec->run_count));
+        layer_result(spec, SANDBOX_LANDLOCK, layer_landlock(spec, &facts));
+    layer_result(spec, SANDBOX_FILTER_RUN, layer_seccomp(spec->run, spec->run_count));
 #ifdef NEXD_SELFTEST
     sandbox_selftest();
 #endif
-    return missing ? NX_ENOTSUP : NX_OK;
+    return facts.missing ? NX_ENOTSUP : NX_OK;
 }

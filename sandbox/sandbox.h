@@ -44,6 +44,29 @@ struct sandbox_spec {
         *read_write; /* Landlock: folders in which regular files may be made, written, renamed and removed */
 };
 
+/* In the order in which they are put in force. */
+enum sandbox_layer {
+    SANDBOX_NO_NEW_PRIVS,
+    SANDBOX_CAPABILITIES,
+    SANDBOX_NOT_DUMPABLE,
+    SANDBOX_PARENT_DEATH,
+    SANDBOX_NO_CORE,
+    SANDBOX_FILTER_START,
+    SANDBOX_LIMITS,
+    SANDBOX_LANDLOCK,
+    SANDBOX_FILTER_RUN,
+    SANDBOX_LAYERS,
+};
+
+/* What the kernel took from this process. Nobody outside can read the Landlock part back: the kernel shows it
+ * nowhere. */
+struct sandbox_facts {
+    enum sandbox_mode mode;
+    uint32_t missing;         /* bits of 1 << enum sandbox_layer */
+    uint32_t landlock_abi;    /* that the kernel offers; 0 = none in force */
+    uint64_t fs, net, scoped; /* Landlock: what is refused, as bits of the kernel's interface */
+};
+
 /* Both are called once, while the process has a single thread, after log_init().
  * Both return NX_OK, or do not return (strict). Best effort: NX_ENOTSUP when some layer is missing.
  *
@@ -53,5 +76,10 @@ struct sandbox_spec {
  * regular file: the log would be cut off by it. */
 int sandbox_start(const struct sandbox_spec *spec, enum sandbox_mode mode);
 int sandbox_enter(const struct sandbox_spec *spec, enum sandbox_mode mode);
+
+/* Of this process, as far as it has come. */
+const struct sandbox_facts *sandbox_facts(void);
+/* "no_new_privs", "seccomp filter [run]". */
+const char *sandbox_layer_name(enum sandbox_layer layer);
 
 #endif

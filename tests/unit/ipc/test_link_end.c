@@ -112,7 +112,7 @@ static void garbage_write(int which)
     int fds[40];
     size_t fd_count = 0;
     char error[IPC_ERROR_MAX];
-    const struct ipc_hello hello = {IPC_VERSION, IPC_TUNNELD, 1};
+    const struct ipc_hello hello = {.version = IPC_VERSION, .role = IPC_TUNNELD, .pid = 1};
     size_t length = sizeof wire;
     switch (which) {
     case 0:
