@@ -188,7 +188,7 @@ static bool value_of(const char *argument, const char *option, const char **valu
     return true;
 }
 
-static enum sandbox_mode arguments_read(int argc, char **argv, const char *name)
+static enum sandbox_mode arguments_read(int argc, char **argv, const char *name, bool *no_network)
 {
     enum sandbox_mode mode = SANDBOX_STRICT;
     enum log_level level = LOG_LEVEL_INFO;
@@ -202,6 +202,8 @@ static enum sandbox_mode arguments_read(int argc, char **argv, const char *name)
                            strstr(value, ",journal") != NULL);
         else if (value_of(argv[i], "--sandbox=", &value) && strcmp(value, "best-effort") == 0)
             mode = SANDBOX_BEST_EFFORT;
+        else if (strcmp(argv[i], "--network=none") == 0)
+            *no_network = true;
     }
     log_init(name, level);
     return mode;
@@ -245,9 +247,11 @@ static void facts_fill(struct ipc_hello *hello)
 int child_run(int argc, char **argv, const struct child_ops *ops, void *arg)
 {
     struct child child = {.ops = ops, .arg = arg, .status = 1};
-    bool set_up = false;
-    enum sandbox_mode mode = arguments_read(argc, argv, ops->name);
+    bool set_up = false, no_network = false;
+    enum sandbox_mode mode = arguments_read(argc, argv, ops->name, &no_network);
     tzset(); /* else the C library opens a file when it first converts a time, whenever that is */
+    if (no_network && !sandbox_leave_network())
+        log_debug("no network of its own: %s", strerror(errno));
     (void)sandbox_start(ops->sandbox, mode);
     (void)prctl(PR_SET_NAME, ops->name);
     signals_ignore();

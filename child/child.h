@@ -43,7 +43,7 @@ struct child_ops {
 };
 
 /* Runs a child; returns its exit status. `argc`/`argv` are used for the process title and the --log-level=,
- * --log-format= and --sandbox= options that the parent passes. */
+ * --log-format=, --sandbox= and --network=none options that the parent passes. */
 int child_run(int argc, char **argv, const struct child_ops *ops, void *arg);
 
 struct event_base *child_base(struct child *child);

@@ -1,19 +1,11 @@
 /* A user of its own keeps a child from the files, signals and /proc entries of the others, on top of what the
- * sandbox refuses by itself. A network namespace without a device keeps even a kernel bug in a socket call
- * from being of use, and costs nothing: descriptors of other namespaces go on working.
- *
- * A network namespace needs rights that the parent has given up for good; so it is made together with a user
- * namespace, in which the new process has them until they are dropped again, here. ctld gets none: in a user
- * namespace it could not tell who is at the other end of the control socket. */
+ * sandbox refuses by itself. */
 #include "nexd/identity.h"
-
-#include "sandbox/layers.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,7 +43,7 @@ static uint64_t capabilities_needed(void)
 
 const char *identities_find(uid_t first, struct identities *out)
 {
-    *out = (struct identities){.empty_network = true, .first = first};
+    *out = (struct identities){.first = first};
     if (geteuid() != 0)
         return "";
     if (!has_capabilities(capabilities_needed()))
@@ -70,8 +62,7 @@ uint64_t identities_capabilities(const struct identities *identities)
 struct identity identity_of(const struct identities *identities, enum ipc_role role)
 {
     return (struct identity){.own_user = identities->own_users,
-                             .id = identities->first + (uid_t)(role - IPC_TUNNELD),
-                             .empty_network = identities->empty_network && role == IPC_TUNNELD};
+                             .id = identities->first + (uid_t)(role - IPC_TUNNELD)};
 }
 
 int identity_assume(const struct identity *identity)
@@ -79,10 +70,5 @@ int identity_assume(const struct identity *identity)
     uid_t id = identity->id;
     if (identity->own_user && (setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id)))
         return errno;
-    if (!identity->empty_network || unshare(CLONE_NEWUSER | CLONE_NEWNET))
-        return 0; /* not permitted here: the other layers stand */
-    /* The rights end with the exec in any case, since no user of the new namespace is root; a filter around
-     * us may refuse to end them now. */
-    (void)layer_capabilities(0);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Whom each child becomes between fork and exec: a user of its own where nexd was started as root, and for
- * tunneld an empty network namespace where the kernel permits one. Only the parent process. */
+/* Whom each child becomes between fork and exec: a user of its own, where nexd was started as root. Only the
+ * parent process. */
 #ifndef NEXD_NEXD_IDENTITY_H
 #define NEXD_NEXD_IDENTITY_H
 
@@ -12,11 +12,10 @@
 struct identity {
     bool own_user; /* become `id`, as user and only group */
     uid_t id;
-    bool empty_network; /* try to: a user and a network namespace of one's own */
 };
 
 struct identities {
-    bool own_users, empty_network;
+    bool own_users;
     uid_t first; /* tunneld's; proxyd and ctld have the two after it */
 };
 

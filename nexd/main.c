@@ -15,6 +15,7 @@
 #include "seccomp/nexd.h"
 
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sodium.h>
@@ -24,7 +25,13 @@
 
 enum { MAX_FILES = 1 << 14, MAX_FILE_BYTES = 1 << 24 };
 
+/* Filled in before the sandbox is entered. A path ends the list where it is not set. */
+static struct sandbox_path written_folders[2] = {{.may_be_missing = true}},
+                           socket_folders[2] = {{.may_be_missing = true}};
+
 static struct sandbox_spec sandbox = {
+    .read_write = written_folders,
+    .removable = socket_folders,
     .name = "nexd",
     .start = nexd_start_filter,
     .start_count = sizeof nexd_start_filter / sizeof *nexd_start_filter,
@@ -143,6 +150,12 @@ static int proxy_run(const struct options *options, struct wgconf *conf, struct 
                                    .congestion_control = options->congestion_control,
                                    .identities = *identities,
                                    .sandbox = &sandbox};
+    static char control_path[OPTIONS_SOCKET_MAX];
+    snprintf(control_path, sizeof control_path, "%s", options->unix_socket);
+    if (strchr(control_path, '/'))
+        socket_folders[0].path = dirname(control_path);
+    if (options->state_dir[0])
+        written_folders[0].path = options->state_dir;
     notify_open(&notify);
     if (options->rule_count > RULEBOOK_RULES_MAX) {
         log_error("more than %d rules", RULEBOOK_RULES_MAX);
@@ -154,6 +167,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf, struct 
     config.state_missing = config.state ? NULL : state_error;
     if (control_open(options, &control))
         goto out;
+    config.unattended = control.fd < 0;
     if (vault_take(conf, &config.vault)) {
         log_error("no memory that is fit for keys");
         goto out;

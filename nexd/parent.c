@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "nexd/ports.h"
 #include "nexd/program.h"
 
 #include <errno.h>
@@ -23,6 +24,11 @@ static const int parent_signals[PARENT_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIG
 struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role)
 {
     return &parent->children[role - IPC_TUNNELD];
+}
+
+bool parent_rules_are_fixed(const struct parent *parent)
+{
+    return parent->config->unattended;
 }
 
 void parent_fail(struct parent *parent)
@@ -75,10 +81,15 @@ static int child_start(struct parent_child *child)
     if (ipc_socketpair(fds))
         return NX_ESYS;
     const struct identity identity = identity_of(&config->identities, child->role);
+    /* In a user namespace of its own, ctld could not tell who is at the other end of a control socket. */
+    const bool no_network = child->role == IPC_TUNNELD || (child->role == IPC_CTLD && config->unattended);
     bool has_authorities = child->role == IPC_CTLD && parent->ctld_option[0];
-    pid_t pid = program_start(child->path, child->name, &identity, fds[1], log_get_level(),
-                              config->sandbox_mode, has_authorities ? parent->ctld_option : NULL,
-                              has_authorities ? config->network->ca_file : NULL);
+    const char *option = child->role == IPC_PROXYD ? parent->proxyd_option
+                         : has_authorities         ? parent->ctld_option
+                                                   : NULL;
+    pid_t pid =
+        program_start(child->path, child->name, &identity, fds[1], log_get_level(), config->sandbox_mode,
+                      no_network, option, has_authorities ? config->network->ca_file : NULL);
     fd_close(&fds[1]);
     if (pid < 0) {
         fd_close(&fds[0]);
@@ -130,6 +141,9 @@ static void child_ended(struct parent_child *child, int status)
     else if (supervisor->stopping && !was_stopping)
         log_error("%s could not start (%s %d)", child->name, WIFSIGNALED(status) ? "signal" : "exit status",
                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) /* which would be ours */
+        log_warn("%s (pid %d) did not end well: signal %d %s", child->name, (int)child->pid, WTERMSIG(status),
+                 sigabbrev_np(WTERMSIG(status)));
     else
         log_debug("%s ended", child->name);
     child->pid = 0;
@@ -318,6 +332,8 @@ static int parent_open(struct parent *parent, const struct parent_config *config
     if (err)
         return err;
     err = rules_open(parent);
+    if (!err && parent_rules_are_fixed(parent))
+        parent->proxyd_option = ports_option(&parent->rules, config->metrics_listen, config->network != NULL);
     if (!err)
         err = readiness_init(&parent->readiness, parent->rules.count);
     if (!err)
@@ -342,6 +358,7 @@ static void parent_close(struct parent *parent)
         event_base_free(parent->base);
     join_close(parent);
     readiness_free(&parent->readiness);
+    free(parent->proxyd_option);
     rulebook_free(&parent->rules);
     kept_free(&parent->kept);
     metrics_close(parent);

@@ -55,6 +55,7 @@ struct parent_config {
         *wgconf; /* its secrets already moved into `vault`; with `network`, of use for its MTU alone */
     struct vault *vault;
     const struct control_socket *control; /* fd -1 = none */
+    bool unattended; /* there never will be a control socket: nobody can ask for changes of rules */
     const struct netsock *metrics_listen; /* NULL or family NETADDR_NONE: nobody reads metrics */
     const char *report_version;           /* for Version on the control socket; NULL or "" = our own */
     const struct notify *notify;
@@ -94,6 +95,7 @@ struct parent {
     struct join join;
     struct feed feed;
     char ctld_option[PATH_MAX + 16]; /* "--ca-file=PATH"; "" = none */
+    char *proxyd_option;             /* "--tcp-ports=…"; NULL = none */
     bool draining;
     uint64_t stop_ns; /* of the first stop signal, 0 = none yet */
 };
@@ -105,6 +107,9 @@ int parent_run(const struct parent_config *config);
 /* -- Between parent.c, provision.c and reports.c -- */
 
 struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role);
+/* Nobody can ask for changes: there is no control socket. What asks nevertheless is a child in hostile hands.
+ */
+bool parent_rules_are_fixed(const struct parent *parent);
 /* Carries out what the supervisor wants done, and sets the timer anew. Call after each event reported to it.
  */
 void parent_settle(struct parent *parent);

@@ -139,7 +139,8 @@ static pid_t fork_and_exec(const char *path, char *const argv[], char *const env
 }
 
 pid_t program_start(const char *path, const char *name, const struct identity *identity, int link_fd,
-                    enum log_level level, enum sandbox_mode mode, const char *extra, const char *file)
+                    enum log_level level, enum sandbox_mode mode, bool no_network, const char *extra,
+                    const char *file)
 {
     char title[OPTION_MAX], level_option[OPTION_MAX], format_option[OPTION_MAX], sandbox_option[OPTION_MAX];
     snprintf(title, sizeof title, "nexd-%s", name);
@@ -148,7 +149,14 @@ pid_t program_start(const char *path, const char *name, const struct identity *i
              log_get_format() == LOG_FORMAT_JSON ? "json" : "text", log_is_for_journal() ? ",journal" : "");
     snprintf(sandbox_option, sizeof sandbox_option, "--sandbox=%s",
              mode == SANDBOX_STRICT ? "strict" : "best-effort");
-    char *argv[] = {title, level_option, format_option, sandbox_option, (char *)(uintptr_t)extra, NULL};
+    const char *last[] = {no_network ? "--network=none" : extra, no_network ? extra : NULL};
+    char *argv[] = {title,
+                    level_option,
+                    format_option,
+                    sandbox_option,
+                    (char *)(uintptr_t)last[0],
+                    (char *)(uintptr_t)last[1],
+                    NULL};
     char *envp[ENVIRONMENT_MAX];
     environment_fill(envp);
     return fork_and_exec(path, argv, envp, identity, file, link_fd);

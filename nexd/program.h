@@ -18,11 +18,13 @@ int program_find(const char *name, char *path);
 
 /* Starts `path` as `identity` with `link_fd` as its descriptor 3, /dev/null as standard input, standard
  * output and error as ours, and every other descriptor closed; default signals; an environment of nothing but
- * what a sanitizer build needs; argv carries --log-level=, --log-format= (as ours is) and --sandbox=. The
- * process dies with this one. `extra` is one more argument, or NULL. `file`, or NULL, is opened for reading
- * as ourselves and becomes CHILD_FILE_FD; the child has to do without if it cannot be opened. `link_fd` stays
- * the caller's. Returns the process id, or NX_ESYS (errno: also what exec itself answered). */
+ * what a sanitizer build needs; argv carries --log-level=, --log-format= (as ours is), --sandbox= and, with
+ * `no_network`, --network=none. The process dies with this one. `extra` is one more argument, or NULL.
+ * `file`, or NULL, is opened for reading as ourselves and becomes CHILD_FILE_FD; the child has to do without
+ * if it cannot be opened. `link_fd` stays the caller's. Returns the process id, or NX_ESYS (errno: also what
+ * exec itself answered). */
 pid_t program_start(const char *path, const char *name, const struct identity *identity, int link_fd,
-                    enum log_level level, enum sandbox_mode mode, const char *extra, const char *file);
+                    enum log_level level, enum sandbox_mode mode, bool no_network, const char *extra,
+                    const char *file);
 
 #endif

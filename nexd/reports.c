@@ -148,7 +148,9 @@ static void rule_request(struct parent_child *child, uint32_t request, const str
 {
     static const struct ipc_result refused = {.result = IPC_NOT_PERMITTED,
                                               .text = "nexd is draining: start it anew to add rules"};
-    if (child->parent->drain.wanted && !message->remove)
+    if (parent_rules_are_fixed(child->parent))
+        parent_misbehaved(child, "it wants to change rules, and nobody can have asked it to");
+    else if (child->parent->drain.wanted && !message->remove)
         ipc_send(child->link, IPC_MSG_RESULT, request, &refused);
     else
         rule_change_request(&child->parent->rule_change, request, message, clock_now_ns());

@@ -12,6 +12,7 @@
 #include "proxyd/listener.h"
 #include "proxyd/metrics_bind.h"
 #include "proxyd/outlet.h"
+#include "proxyd/ports.h"
 #include "proxyd/query.h"
 #include "proxyd/rule_stats.h"
 #include "proxyd/tunnel_socket.h"
@@ -19,6 +20,7 @@
 #include "seccomp/proxyd.h"
 
 #include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FILES_MAX = 65536 };
@@ -357,9 +359,10 @@ static void on_shutdown(struct child *child, uint32_t grace_ms, void *arg)
 
 int main(int argc, char **argv)
 {
-    static const char name_servers[] = "--name-servers=";
+    static const char name_servers[] = "--name-servers=", tcp_ports[] = "--tcp-ports=";
     static struct proxyd proxyd;
-    static const struct sandbox_spec sandbox = {
+    static struct proxyd_ports ports;
+    static struct sandbox_spec sandbox = {
         .name = "proxyd",
         .start = proxyd_start_filter,
         .start_count = proxyd_start_filter_count,
@@ -382,5 +385,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (strncmp(argv[i], name_servers, sizeof(name_servers) - 1) == 0)
             proxyd.name_servers = argv[i] + sizeof(name_servers) - 1;
+        else if (strncmp(argv[i], tcp_ports, sizeof(tcp_ports) - 1) == 0 &&
+                 proxyd_ports_parse(argv[i] + sizeof(tcp_ports) - 1, &ports) != NX_OK)
+            return EXIT_FAILURE; /* another build's parent */
+    sandbox.tcp_bind = ports.bind_limited ? &ports.bind : NULL;
+    sandbox.tcp_connect = ports.connect_limited ? &ports.connect : NULL;
     return child_run(argc, argv, &ops, &proxyd);
 }

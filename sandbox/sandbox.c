@@ -72,8 +72,7 @@ int sandbox_enter(const struct sandbox_spec *spec, enum sandbox_mode mode)
 #endif
     facts.mode = mode;
     layer_result(spec, SANDBOX_LIMITS, layer_limits(spec));
-    if (!spec->may_fork)
-        layer_result(spec, SANDBOX_LANDLOCK, layer_landlock(spec, &facts));
+    layer_result(spec, SANDBOX_LANDLOCK, layer_landlock(spec, &facts));
     layer_result(spec, SANDBOX_FILTER_RUN, layer_seccomp(spec->run, spec->run_count));
 #ifdef NEXD_SELFTEST
     sandbox_selftest();

@@ -24,6 +24,11 @@ struct sandbox_path {
     bool may_be_missing;
 };
 
+struct sandbox_ports {
+    size_t count;
+    const uint16_t *ports;
+};
+
 struct sandbox_spec {
     const char *name;
     const struct sock_filter *start, *run; /* compiled policies */
@@ -31,17 +36,21 @@ struct sandbox_spec {
     rlim_t max_files;                      /* RLIMIT_NOFILE: raised to this where the hard limit lets it */
     rlim_t max_file_bytes;                 /* RLIMIT_FSIZE; 0 = may write no file */
     /* The supervisor: starts programs, which inherit its limits and filters. So no RLIMIT_NPROC 0, a hard
-     * RLIMIT_NOFILE that children can still raise theirs to, no Landlock; and it outlives the process that
-     * started it: no PR_SET_PDEATHSIG. */
+     * RLIMIT_NOFILE that children can still raise theirs to, a Landlock that leaves reading and executing
+     * alone; and it outlives the process that started it: no PR_SET_PDEATHSIG. */
     bool may_fork;
     uint64_t keep_capabilities; /* bits of 1 << CAP_…: what a supervisor needs to start its children as
                                    other users */
     bool no_tcp;                /* Landlock: no TCP bind and connect either, where the kernel can (ABI 4) */
-    bool stands_alone;          /* started by an operator, not by a supervisor: no PR_SET_PDEATHSIG */
+    /* Landlock, where the kernel can: TCP is bound to, and connected to, these ports only. NULL = any. */
+    const struct sandbox_ports *tcp_bind, *tcp_connect;
+    bool stands_alone; /* started by an operator, not by a supervisor: no PR_SET_PDEATHSIG */
     const struct sandbox_path
         *read_only; /* Landlock: files that may be read; ends with {NULL}. NULL = none at all */
     const struct sandbox_path
-        *read_write; /* Landlock: folders in which regular files may be made, written, renamed and removed */
+        *read_write; /* Landlock: folders in which regular files may be made, written, renamed and removed; of
+                        one that is not there yet, the nearest one above it, where it may be made too */
+    const struct sandbox_path *removable; /* Landlock: folders from which files may be removed */
 };
 
 /* In the order in which they are put in force. */
@@ -66,6 +75,10 @@ struct sandbox_facts {
     uint32_t landlock_abi;    /* that the kernel offers; 0 = none in force */
     uint64_t fs, net, scoped; /* Landlock: what is refused, as bits of the kernel's interface */
 };
+
+/* Before sandbox_start(), which gives up the rights that this brings: into a network without devices, in a user
+ * namespace of one's own. Undoes PR_SET_PDEATHSIG. False: not permitted here; the other layers stand. */
+bool sandbox_leave_network(void);
 
 /* Both are called once, while the process has a single thread, after log_init().
  * Both return NX_OK, or do not return (strict). Best effort: NX_ENOTSUP when some layer is missing.

@@ -31,12 +31,17 @@ configure() {
     cmake -S "$root" -B "$dir" "${generator[@]}" "$@"
 }
 
-# integration_tests ARGUMENTS… - pytest over tests/integration, by a Python that has it.
+# integration_tests ARGUMENTS… - pytest over tests/integration.
 integration_tests() {
+    pytest_run "$@" "$root/tests/integration"
+}
+
+# pytest_run ARGUMENTS… - pytest, by a Python that has it.
+pytest_run() {
     local python
     for python in python3 /usr/bin/python3; do
         if "$python" -c 'import pytest' 2>/dev/null; then
-            PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -p no:cacheprovider "$@" "$root/tests/integration"
+            PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -p no:cacheprovider "$@"
             return
         fi
     done

@@ -36,12 +36,12 @@ static void judge_process(struct judge *judge, const struct report_process *p, b
           "it could hand on capabilities");
     check(judge, p, is_zero(p->limits[LIMIT_CORE][1]), "it may leave a core file");
     check(judge, p, p->missing[0] == '\0', "it runs without a layer of its sandbox");
+    check(judge, p, !p->landlock_known || p->landlock_abi > 0 || p->missing[0], "Landlock is not in force");
     if (!is_child)
         return;
     check(judge, p, p->capabilities[REPORT_CAP_PRM] == 0 && p->capabilities[REPORT_CAP_EFF] == 0,
           "it has capabilities");
     check(judge, p, is_zero(p->limits[LIMIT_PROCESSES][1]), "it may start processes");
-    check(judge, p, !p->landlock_known || p->landlock_abi > 0 || p->missing[0], "Landlock is not in force");
 }
 
 unsigned report_judge(const struct report *report, report_complain_fn complain, void *arg)

@@ -14,6 +14,11 @@ enum {
     SCOPE_SIGNAL = 1 << 1
 };
 
+struct right {
+    uint64_t bit;
+    const char *name;
+};
+
 static void label(FILE *out, const char *name)
 {
     fprintf(out, "  %-14s", name);
@@ -66,8 +71,20 @@ static void put_filters(FILE *out, const struct report_process *p)
         fprintf(out, "mode %d, the kernel does not say how many filters\n", p->seccomp_mode);
 }
 
+static void put_rights(FILE *out, uint64_t held, const struct right *rights, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (held & rights[i].bit)
+            fprintf(out, " %s;", rights[i].name);
+}
+
 static void put_landlock(FILE *out, const struct report *report, const struct report_process *p)
 {
+    static const struct right fs[] = {
+        {FS_READ_FILE, "reading"}, {FS_WRITE_FILE, "writing"}, {FS_EXECUTE, "executing"}};
+    static const struct right net[] = {{NET_BIND_TCP, "TCP bind"}, {NET_CONNECT_TCP, "TCP connect"}};
+    static const struct right scopes[] = {{SCOPE_ABSTRACT, "abstract sockets of others"},
+                                          {SCOPE_SIGNAL, "signals to others"}};
     label(out, "Landlock");
     if (!p->landlock_known) {
         fprintf(out, "not known: %s\n", report->landlock_why);
@@ -77,14 +94,11 @@ static void put_landlock(FILE *out, const struct report *report, const struct re
         fputs("none\n", out);
         return;
     }
-    fprintf(out, "ABI %" PRIu64 ", refuses by default: file system %04" PRIx64, p->landlock_abi,
-            p->landlock_fs);
-    fprintf(out, " (%s%s%s)", p->landlock_fs & FS_READ_FILE ? "read " : "",
-            p->landlock_fs & FS_WRITE_FILE ? "write " : "", p->landlock_fs & FS_EXECUTE ? "execute" : "");
-    fprintf(out, "; TCP%s%s%s", p->landlock_net & NET_BIND_TCP ? " bind" : "",
-            p->landlock_net & NET_CONNECT_TCP ? " connect" : "", p->landlock_net ? "" : " nothing");
-    fprintf(out, "; outside%s%s%s\n", p->landlock_scoped & SCOPE_ABSTRACT ? " abstract sockets" : "",
-            p->landlock_scoped & SCOPE_SIGNAL ? " signals" : "", p->landlock_scoped ? "" : " nothing");
+    fprintf(out, "ABI %" PRIu64 "; refused, but for what the process was granted:", p->landlock_abi);
+    put_rights(out, p->landlock_fs, fs, sizeof fs / sizeof *fs);
+    put_rights(out, p->landlock_net, net, sizeof net / sizeof *net);
+    put_rights(out, p->landlock_scoped, scopes, sizeof scopes / sizeof *scopes);
+    fputs("\n", out);
     label(out, "");
     fputs("(as the process said at its start; the kernel shows Landlock to nobody)\n", out);
 }

@@ -11,6 +11,7 @@ import pytest
 
 from lab import node as nodes, waiting
 from lab.plane import HOST, Plane, free_port
+from lab.process import traced
 
 APID = nodes.BUILD / "bin" / "apid"
 
@@ -193,7 +194,7 @@ def test_the_external_port_is_told(plane):
     plane.stop()
     plane.options = ("--external-port", "443")
     command = [APID, "--data", plane.data, "--host", HOST, "--listen", f"127.0.0.1:{plane.port}", *plane.options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(list(map(str, traced(command))), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline() == f"apid is ready: https://api.{HOST}\n"
         start = plane.request("POST", "/device/login/start").json
         assert start["issuer"] == f"https://auth.{HOST}/realms/nexodus"

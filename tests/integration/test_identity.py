@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from lab import proc, traffic
+from lab import node as nodes, proc, traffic
+from lab.process import GID, UID
 from lab.traffic import LOOPBACK
 
 FIRST = 70000
@@ -90,6 +91,38 @@ def test_given_a_user_without_rights_when_started_then_children_are_that_user_wi
         assert [int(status(pid, field)[0], 16) for field in ("CapInh", "CapPrm", "CapEff", "CapAmb")] == [0] * 4, name
 
 
+PROBE = """
+import ctypes, os, sys
+pid = sys.argv[1]
+for name in ("mem", "environ", "maps", "auxv"):
+    try:
+        open(f"/proc/{pid}/{name}", "rb").read(1)
+        print(name, "can be read")
+    except PermissionError:
+        pass
+for name in ("ns/net", "cwd", "root"):
+    try:
+        os.readlink(f"/proc/{pid}/{name}")
+        print(name, "can be seen")
+    except PermissionError:
+        pass
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.ptrace(0x4206, int(pid), None, None) == 0 or ctypes.get_errno() != 1:
+    print("it can be traced", ctypes.get_errno())
+print("done")
+"""
+
+
+@pytest.mark.skipif(nodes.sanitized(), reason="a sanitizer build is dumpable")
+def test_given_another_process_of_the_same_user_when_it_tries_to_look_into_one_of_nexds_then_it_cannot(scene):
+    """In a user namespace of its own, too: its owner, who is this user, has every right over what was started in there."""
+    node = scene.node(["--egress", "tcp:8000:100.64.0.99:9000"], flags=["--unix-socket", "none"]).start()
+    for pid in node.processes():
+        done = subprocess.run(["setpriv", f"--reuid={UID}", f"--regid={GID}", "--clear-groups", "/usr/bin/python3", "-c", PROBE, str(pid)],
+                              capture_output=True, text=True, timeout=30, check=False)
+        assert done.stdout == "done\n", f"{proc.comm(pid)}: {done.stdout}{done.stderr}"
+
+
 def test_tunneld_carries_traffic_in_a_network_that_has_nothing(scene):
     a, b = scene.pair(keepalive=1, a_rules=["--egress", "tcp:8000:{b4}:9000"], b_rules=["--ingress", "tcp:9000:127.0.0.1:80"])
     scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
@@ -100,6 +133,28 @@ def test_tunneld_carries_traffic_in_a_network_that_has_nothing(scene):
     with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
         assert [line.split(":")[0].strip() for line in file.readlines()[2:]] == ["lo"]
     with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as client:
+        assert traffic.exchange(client) == b"ping"
+
+
+def test_given_no_control_socket_when_started_then_ctld_has_no_network_either_and_proxyd_its_rules_ports(scene):
+    """Nobody has to be named at the other end of a control socket, and nobody can change the rules."""
+    unattended = {"flags": ["--unix-socket", "none", "--metrics-listen", "127.0.0.1:9586"]}
+    a, b = scene.pair(keepalive=1, a_rules=["--egress", "tcp:8000:{b4}:9000"], b_rules=["--ingress", "tcp:9000:127.0.0.1:80"], **unattended)
+    scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
+    for node, ports in ((a, "bind:8000,9586;connect:53"), (b, "bind:9586;connect:53,80")):
+        with open(f"/proc/{node.child('proxyd')}/cmdline", "rb") as file:
+            assert f"--tcp-ports={ports}".encode() in file.read().split(b"\0")
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as client:
+        assert traffic.exchange(client) == b"ping"
+    if not can_make_namespaces(int(status(a.pid, "Uid")[0])):
+        pytest.skip("users without rights may not make namespaces here")
+    assert network(a.child("ctld")) not in (network(a.pid), network(a.child("tunneld")))
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 9586) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 " in client.recv(100)
+    for name in CHILDREN:
+        a.kill_child(name)
+    with traffic.tcp_connect(a.host, LOOPBACK[4], 8000, 20) as client:
         assert traffic.exchange(client) == b"ping"
 
 

@@ -53,7 +53,7 @@ def test_nexd_page_has_the_flags_variables_and_commands_of_help():
     text, help_text = page("nexd.1"), told("nexd", "help", "proxy")
     assert set(re.findall(r"^\\fB(--[a-z0-9-]+)\\fR", text, re.MULTILINE)) == nexd_flags()
     assert set(re.findall(r"\[\$(\w+)\]", help_text)) == set(re.findall(r"^Variable:\n\.BR (\w+) \.", text, re.MULTILINE))
-    for command in re.findall(r"^  ([a-z]+) ", told("nexd", "help").split("Commands:")[1].split("Flags")[0], re.MULTILINE):
+    for command in re.findall(r"^  ([a-z-]+) ", told("nexd", "help").split("Commands:")[1].split("Flags")[0], re.MULTILINE):
         assert f".TP\n.B {command}\n" in text
 
 
@@ -61,7 +61,7 @@ def test_nexd_conf_page_has_every_flag_that_a_file_may_have(tmp_path):
     names = set(re.findall(r"^\\fB([a-z0-9-]+)\\fR", page("nexd.conf.5"), re.MULTILINE))
     flags = {flag[2:] for flag in nexd_flags()}
     secrets = {name for name in flags if name + "-file" in flags}
-    assert names == flags - secrets - {"config"}
+    assert names == flags - secrets - {"config", "output", "pid"}
     for name in names:  # and the program knows each of them
         path = tmp_path / "nexd.conf"
         path.write_text(f"{name} = \x7f\n", encoding="utf-8")
@@ -107,7 +107,7 @@ def test_bash_offers_the_flags_of_nexd_where_they_may_stand():
     before, after = bash("nexd", "nexd --"), bash("nexd", "nexd proxy --")
     assert before | after == nexd_flags() | {"--help", "--version"}
     assert "--unix-socket" in before - after and "--ingress" in after - before
-    assert bash("nexd", "nexd ") == {"proxy", "check", "version", "help"}
+    assert bash("nexd", "nexd ") == {"proxy", "check", "sandbox-report", "version", "help"}
     assert bash("nexd", "nexd --log-level ") == {"debug", "info", "warn", "error", "fatal"}
     assert bash("nexd", "nexd --log-format = j") == {"json"}
     assert bash("nexd", "nexd proxy --ingress t") == set()

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from lab import node, waiting
+from lab.process import traced
 
 LIMIT_S = 0.1
 UUID = "1756da01-fd11-4fce-900c-52dd8a4ceaaa"
@@ -57,7 +58,7 @@ class Bare:
         """Until it runs, and has stored its key pair and its UDP port unless that was given."""
         port_given = "--listen-port" in arguments
         log = open(self.folder / f"log-{len(self.running)}", "w+", encoding="utf-8")
-        process = subprocess.Popen(self.command(*arguments), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(list(map(str, traced(self.command(*arguments)))), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                    env=self.environment(environment))
         process.log = log
         self.running.append(process)

@@ -1,7 +1,8 @@
 /* A program that is nothing but its sandbox: enters the one that its argument names, where sandbox_selftest()
  * performs the act.
  *
- *     policy_selftest tunneld|proxyd|ctld|nexd|apid|open|without_landlock|without_seccomp [strict|best-effort]
+ *     policy_selftest tunneld|proxyd|ctld|nexd|apid|open|without_landlock|without_seccomp
+ * [strict|best-effort]
  *
  * "open" has filters that allow everything: what is refused there is refused by the layers beside seccomp.
  * "without_…" is a kernel that lacks a layer, as the process sees it. */

@@ -72,8 +72,9 @@ def test_unwritable_header(policy, tmp_path):
 
 
 def test_shipped_policies_keep_within_their_bounds():
-    """Calls in the running phase. A policy that has to grow changes its bound here, where it is seen."""
-    bounds = {"tunneld": 31, "proxyd": 34, "ctld": 28}
+    """Calls in the running phase; 25, 40 and 40 are the most that may ever be. A policy that has to grow changes its bound here,
+    where it is seen."""
+    bounds = {"tunneld": 24, "proxyd": 31, "ctld": 28}
     for name, bound in bounds.items():
         options = (BUILD / "generated" / "seccomp" / f"{name}.options").read_text().split("\n")
         counts = [line.split() for line in policyc("--count", *filter(None, options)).stdout.splitlines()]

@@ -1,5 +1,6 @@
 """The sandbox from inside: every act in every process, against the table in expected.txt; and from outside: what the kernel
 says is in force. NEXD_BUILD names the build tree (default ./build)."""
+import ctypes
 import os
 import select
 import shutil
@@ -16,6 +17,7 @@ from selftest import Process, policy_selftest
 
 EXPECTED = selftest.expected_table()
 NOBODY = 65534
+LANDLOCK_CREATE_RULESET = 444
 CHILDREN = ("tunneld", "proxyd", "ctld")
 CASES = [(kind, act) for act, kinds in EXPECTED.items() for kind, outcome in kinds.items() if outcome != "."]
 
@@ -40,6 +42,10 @@ def open_folder():
 def as_nobody():
     """Arguments for Popen that give up root, where the tests run as root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def landlock_abi():
+    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1)
 
 
 def status_of(pid):
@@ -68,6 +74,20 @@ def test_act_in_real_process(kind, act):
     """The real main(), up to and into its sandbox, with everything that it has set up."""
     with Process([str(selftest.BUILD / "tests" / f"{kind}_selftest"), "--sandbox=strict"], act, link=True) as process:
         check(process.outcome(), EXPECTED[act][kind], f"{act} in {kind}")
+
+
+PORTS = (("bind:;connect:9", "bind_tcp", "EACCES"), ("bind:8000", "bind_tcp", "EACCES"), ("bind:;connect:9", "connect", "allow"),
+         ("bind:;connect:53,443", "connect", "EACCES"), ("bind:8000", "connect", "allow"))
+
+
+@pytest.mark.skipif(landlock_abi() < 4, reason="this kernel's Landlock knows no ports")
+@pytest.mark.parametrize("ports,act,outcome", PORTS)
+def test_where_rules_cannot_change_proxyd_has_their_ports_only(ports, act, outcome):
+    """bind_tcp asks for any port; connect for port 9. Where it may, the answer is the network's."""
+    program = [str(selftest.BUILD / "tests" / "proxyd_selftest"), "--sandbox=strict", f"--tcp-ports={ports}"]
+    with Process(program, act, link=True) as process:
+        found = process.outcome()
+    assert found != "EACCES" and found != "kill" if outcome == "allow" else found == outcome
 
 
 @pytest.mark.parametrize("user", ("starter", "nobody"))

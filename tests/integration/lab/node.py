@@ -202,7 +202,7 @@ class Node(End):
         text = process.text()
         assert not any(report in text for report in REPORTS), f"sanitizer report from {process.name}:\n{text}"
         if not self.deaths_expected:
-            died = [line for line in process.lines if re.search(r"is started again|is ended:|assertion", line)]
+            died = [line for line in process.lines if re.search(r"is started again|is ended:|did not end well|assertion", line)]
             assert not died, f"a child of {process.name} died:\n{text}"
 
     def discard(self):

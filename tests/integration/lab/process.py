@@ -3,6 +3,7 @@
 Standard error is read by a thread as it comes, so that a test can wait for a line and a failure can show all of them.
 """
 import os
+import pathlib
 import re
 import select
 import signal
@@ -22,6 +23,17 @@ def unprivileged(command, no_new_privs=True):
     return words + (["--no-new-privs"] if no_new_privs else []) + ["--"] + list(map(str, command))
 
 
+def traced(command):
+    """NEXD_TRACE_POLICIES names a file: which lines of the policies are used is added to it (scripts/trace-syscalls)."""
+    out = os.environ.get("NEXD_TRACE_POLICIES")
+    programs = [word for word in map(str, command) if word.endswith(("/bin/nexd", "/bin/apid"))]
+    if not out or not programs:
+        return command
+    root = pathlib.Path(__file__).resolve().parents[3]
+    tool = pathlib.Path(os.environ.get("NEXD_BUILD", root / "build")).resolve() / "tests" / "policy_trace"
+    return [tool, root / "seccomp", out, "--", *command]
+
+
 class Process:
     """One started program. `host` None: in the namespace of the test itself."""
 
@@ -29,7 +41,7 @@ class Process:
         prefix = ["nsenter", f"--net={host.path}", "--"] if host else []
         self.name, self.lines, self.changed = name, [], threading.Condition()
         self.child = subprocess.Popen(
-            prefix + list(map(str, command)), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd,
+            list(map(str, traced(prefix + list(command)))), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd,
             env=env, start_new_session=True)
         self.pid = self.child.pid
         self.stdout_lines = []

@@ -441,9 +441,11 @@ int main(int argc, char **argv)
 {
     static const struct ipc_link_ops ops = {.on_message = on_message, .on_close = on_close};
     role = role_of(argv[0]);
-    if (argc != 4 + (role == IPC_CTLD && argc == 5 && strcmp(argv[4], "--ca-file=/ca.pem") == 0) ||
-        strncmp(argv[1], "--log-level=", 12) || strcmp(argv[2], "--log-format=text") != 0 ||
-        strncmp(argv[3], "--sandbox=", 10))
+    const bool options_are_right = role == IPC_TUNNELD ? argc == 5 && strcmp(argv[4], "--network=none") == 0
+                                   : role == IPC_CTLD && argc == 5 ? strcmp(argv[4], "--ca-file=/ca.pem") == 0
+                                                                   : argc == 4;
+    if (!options_are_right || strncmp(argv[1], "--log-level=", 12) ||
+        strcmp(argv[2], "--log-format=text") != 0 || strncmp(argv[3], "--sandbox=", 10))
         return 98;
     /* Nothing else may have come along: no descriptor past the link, and no environment but the sanitizers'.
      */
