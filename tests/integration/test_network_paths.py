@@ -96,6 +96,13 @@ def test_given_addresses_on_the_command_line_when_a_member_joins_then_the_networ
     soon_reaches(a)
 
 
+def test_given_a_nat_with_a_port_for_each_destination_when_a_member_joins_then_everybody_is_told(mesh):
+    mesh.plane.stun[1].shift = 1
+    member = mesh.member().start()
+    soon(lambda: device_of(mesh, member)["symmetric_nat"], "word of the symmetric NAT")
+    assert "relay node is required but not present" in member.ctl("peers", "list").stderr
+
+
 def test_given_a_rule_with_a_host_name_when_that_member_comes_back_at_another_address_then_the_rule_follows(scene, mesh):
     b = mesh.member(rules=RULES)
     with_names = b.wrap

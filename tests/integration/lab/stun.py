@@ -29,14 +29,15 @@ def answer(request, address, port):
 
 
 class StunServer:
-    """On a host of the lab (None: here), until it is closed."""
+    """On a host of the lab (None: here), until it is closed. `shift` is added to the ports that it tells: as if the client were behind a
+    NAT that gives each destination another one."""
 
     def __init__(self, host, address, port):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.socket = host.socket(family, socket.SOCK_DGRAM) if host else socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         self.socket.settimeout(0.2)
-        self.asked = 0
+        self.asked = self.shift = 0
         self.closing = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -49,7 +50,7 @@ class StunServer:
                 continue
             except OSError:
                 return
-            reply = answer(request, source[0], source[1])
+            reply = answer(request, source[0], source[1] + self.shift)
             if reply:
                 self.asked += 1
                 self.socket.sendto(reply, source)
