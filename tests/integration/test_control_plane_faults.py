@@ -1,5 +1,6 @@
 """What a control plane can do to a running network by being away, slow, wrong or gone back in time: no member needs a restart, and
 traffic between members that are still valid never stops."""
+import datetime
 import os
 import shutil
 import subprocess
@@ -205,3 +206,24 @@ def expired_certificate(folder, data):
     run("x509", "-req", "-in", "old.csr", "-CA", os.path.join(data, "ca.crt"), "-CAkey", os.path.join(data, "ca.key"),
         "-CAcreateserial", "-CAserial", "old.srl", "-extfile", "names.ext", "-days", "-1", "-out", "old.crt")
     return os.path.join(folder, "old.crt"), os.path.join(folder, "old.key")
+
+
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_given_a_control_plane_whose_clock_is_ten_minutes_off_when_members_log_in_then_all_is_as_ever(scene, seconds):
+    """Certificates, tokens and the Date header are of that clock."""
+    mesh = Mesh(scene, clock_shift=seconds)
+    told = mesh.plane.request("POST", "/device/login/start", "")["server_time"]
+    assert abs(datetime.datetime.fromisoformat(told[:19] + "+00:00").timestamp() - time.time() - seconds) < 60
+    service = mesh.member(rules=RULES).start()
+    serve(scene, service)
+    client = mesh.member(rules=["--egress", f"tcp:8000:{service.v4}:9000"])
+    path = client.folder / "password"
+    path.write_text("correct horse battery\n", encoding="ascii")
+    path.chmod(0o600)
+    os.chown(path, nodes.UID, nodes.GID)
+    client.credentials = ["--username", "alice", "--password-file", path]
+    client.start()
+    soon_reaches(client)
+    client.stop()
+    client.start()
+    soon_reaches(client)

@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import ssl
@@ -23,10 +24,13 @@ def with_names(hosts_file, command):
 
 
 class ControlPlane:
-    """apid. `folder` is its data folder; everything is on one host of the scene."""
+    """apid. `folder` is its data folder; everything is on one host of the scene. Its wall clock is off by `clock_shift` seconds."""
 
-    def __init__(self, scene):
+    def __init__(self, scene, clock_shift=0):
         self.scene, self.host = scene, scene.host("api")
+        self.environment = {"PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0"}
+        if clock_shift:
+            self.shift_clock(clock_shift)
         self.folder = os.path.join(scene.folder, "apid")
         self.service_url = f"https://{NAME}:{PORT}"
         self.hosts_file = os.path.join(scene.folder, "hosts")
@@ -37,6 +41,12 @@ class ControlPlane:
         self.runs = []
         self.stun = [scene.keep(StunServer(self.host, self.host.v4, port)) for port in STUN_PORTS]
         scene.keep(self)
+
+    def shift_clock(self, seconds):
+        library = os.path.join(self.scene.folder, "clock_shift.so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-O1", "-o", library, pathlib.Path(__file__).with_name("clock_shift.c"), "-ldl"],
+                       check=True)
+        self.environment.update(LD_PRELOAD=library, NEXD_TEST_CLOCK_SHIFT=str(seconds), ASAN_OPTIONS="detect_leaks=0:verify_asan_link_order=0")
 
     @property
     def ca(self):
@@ -49,7 +59,7 @@ class ControlPlane:
     def start(self, *options):
         command = [nodes.program("apid", self.scene.folder), "--listen", f"0.0.0.0:{PORT}", "--host", NAME, "--data", self.folder]
         self.process = Process(self.host, ["setpriv", "--pdeathsig=KILL", "--", *command, *options], "apid",
-                               env={"PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0"})
+                               env=self.environment)
         self.runs.append(self.process)
         waiting.until(lambda: self.process.stdout_lines or not self.process.running(), 20 * nodes.slowness(), "apid's line")
         assert self.process.running(), self.process.text()
@@ -74,7 +84,7 @@ class ControlPlane:
 
     def admin(self, *words):
         command = [str(nodes.program("apid", self.scene.folder)), "--data", self.folder, *map(str, words)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environment)
         assert run.returncode == 0, f"apid {' '.join(map(str, words))}: {run.stderr}"
         return run.stdout.strip()
 
@@ -157,9 +167,9 @@ class Member(Node):
 class Mesh:
     """apid with one user, and what joins it."""
 
-    def __init__(self, scene, *apid_options):
+    def __init__(self, scene, *apid_options, clock_shift=0):
         self.scene = scene
-        self.plane = ControlPlane(scene).start(*apid_options)
+        self.plane = ControlPlane(scene, clock_shift).start(*apid_options)
         self.plane.user()
         self.key = self.plane.reg_key()
 
