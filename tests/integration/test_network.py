@@ -125,10 +125,8 @@ def test_given_a_member_that_is_restarted_when_it_is_back_then_it_is_the_same_de
 def test_given_a_rule_with_a_members_host_name_when_used_then_it_leads_to_that_member(scene, mesh):
     b = mesh.member(rules=["--ingress", "tcp:9000:127.0.0.1:80"]).start()
     scene.keep(traffic.TcpService(b.host, LOOPBACK[4], 80))
-    name = mesh.plane.devices()[0]["hostname"]
-    a = mesh.member(rules=["--egress", f"tcp:8000:{name}:9000"]).start()
-    # Every member of the lab has the host's name: whose it is, the first one's.
-    assert len({device["hostname"] for device in mesh.plane.devices()}) == 1
+    assert [device["hostname"] for device in mesh.plane.devices()] == [b.hostname]
+    a = mesh.member(rules=["--egress", f"tcp:8000:{b.hostname}:9000"]).start()
     soon(lambda: tcp_answers(a, 8000), "TCP to the member by its name")
 
 
@@ -140,12 +138,12 @@ def test_given_two_members_when_operators_ask_then_status_peers_and_pings_tell_o
     assert status.startswith("Status: Running\n")
     pings = soon(lambda: (text := a.ctl("peers", "ping").stdout) and "Reachable" in text and "Unreachable" not in text and text,
                  "a reachable peer")
-    assert b.v4 in pings and mesh.plane.devices()[0]["hostname"] in pings
+    assert b.v4 in pings and b.hostname in pings
     assert any(method in pings for method in ("direct-local", "reflexive", "local-unproven")), pings
     assert b.v4 + "/32" in a.ctl("peers", "list", "--full").stdout
     with traffic.tcp_connect(a.host, LOOPBACK[4], 8000) as connection:
         assert traffic.exchange(connection) == b"ping"
-        assert f"| {mesh.plane.devices()[0]['hostname']} " in a.ctl("flows").stdout
+        assert f"| {b.hostname} " in a.ctl("flows").stdout
 
 
 def test_given_a_member_that_leaves_when_its_device_is_deleted_then_the_others_forget_it(mesh):

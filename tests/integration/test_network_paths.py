@@ -14,8 +14,6 @@ from lab.traffic import LOOPBACK
 from test_control_plane_faults import Heartbeat, reaches, serve, soon_reaches
 
 RULES = ["--ingress", "tcp:9000:127.0.0.1:80"]
-# A host name of the program's own.
-WITH_HOSTNAME = 'echo "$0" >/proc/sys/kernel/hostname && exec "$@"'
 
 
 @pytest.fixture
@@ -105,8 +103,7 @@ def test_given_a_nat_with_a_port_for_each_destination_when_a_member_joins_then_e
 
 def test_given_a_rule_with_a_host_name_when_that_member_comes_back_at_another_address_then_the_rule_follows(scene, mesh):
     b = mesh.member(rules=RULES)
-    with_names = b.wrap
-    b.wrap = lambda command: ["unshare", "--uts", "--", "sh", "-c", WITH_HOSTNAME, "service-b", *map(str, with_names(command))]
+    b.hostname = "service-b"
     b.start()
     serve(scene, b)
     a = mesh.member(rules=egress_to("service-b")).start()

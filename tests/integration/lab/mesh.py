@@ -15,12 +15,13 @@ from .stun import StunServer
 
 NAME, PORT = "mesh.test", 8443
 STUN_PORTS = (3478, 3479)
-# Names in a mount namespace of the program's own; what the host knows stays as it is.
-WITH_NAMES = 'mount --bind "$0" /etc/hosts && exec "$@"'
+# Names in namespaces of the program's own; what the host knows stays as it is.
+WITH_NAMES = 'mount --bind "$1" /etc/hosts && echo "$0" >/proc/sys/kernel/hostname && shift && exec "$@"'
 
 
-def with_names(hosts_file, command):
-    return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", WITH_NAMES, str(hosts_file), *map(str, command)]
+def with_names(hosts_file, command, hostname="member"):
+    return ["unshare", "--mount", "--uts", "--propagation", "private", "--", "sh", "-c", WITH_NAMES, hostname, str(hosts_file),
+            *map(str, command)]
 
 
 class ControlPlane:
@@ -129,7 +130,8 @@ class Member(Node):
     def __init__(self, host, number, folder, plane, credentials=(), rules=(), flags=(), **options):
         super().__init__(host, number, folder, rules, flags=flags, **options)
         self.plane, self.credentials = plane, list(credentials)
-        self.wrap = lambda command: with_names(plane.hosts_file, command)
+        self.hostname = f"member{number}"
+        self.wrap = lambda command: with_names(plane.hosts_file, command, self.hostname)
 
     def key_file(self, text):
         path = self.folder / "reg-key"
