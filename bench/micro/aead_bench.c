@@ -1,18 +1,14 @@
 /* How long an engine takes to seal and to open a message, by message size and batch.
  *
- * usage: aead_bench [ENGINE]. Each figure is the best of several rounds, because everything that disturbs a
- * round only makes it slower. Messages lie back to back as on the transmit path, each batch under one key.
- * Opening is timed on freshly sealed batches; their sealing is not counted. */
-#include "common/clock.h"
+ * usage: aead_bench [--check | ENGINE]. Messages lie back to back as on the transmit path, each batch under
+ * one key. Opening is timed on freshly sealed batches; their sealing is not counted. */
+#include "bench/micro/micro.h"
 #include "common/err.h"
 #include "tunneld/aead/aead.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { ROUNDS = 7, MESSAGE_MAX = 1420, STRIDE = MESSAGE_MAX + AEAD_TAG_BYTES };
+enum { MESSAGE_MAX = 1420, STRIDE = MESSAGE_MAX + AEAD_TAG_BYTES };
 
-static const uint64_t round_ns = 20 * NS_PER_MS;
+static struct micro micro;
 static uint8_t text[AEAD_BATCH_MAX][STRIDE];
 static uint8_t key[AEAD_KEY_BYTES] = {1, 2, 3, 4};
 
@@ -31,13 +27,13 @@ static struct figures round_measure(const struct aead_engine *engine, struct aea
 {
     uint64_t seal_ns = 0, open_ns = 0, messages = 0;
 
-    while (seal_ns + open_ns < round_ns) {
-        uint64_t start = clock_now_ns(), middle;
+    do {
+        uint64_t start = micro_cpu_ns(), middle;
 
         engine->seal(jobs, batch);
-        middle = clock_now_ns();
+        middle = micro_cpu_ns();
         engine->open(jobs, batch);
-        open_ns += clock_now_ns() - middle;
+        open_ns += micro_cpu_ns() - middle;
         seal_ns += middle - start;
         messages += batch;
         for (size_t i = 0; i < batch; i++) {
@@ -46,7 +42,7 @@ static struct figures round_measure(const struct aead_engine *engine, struct aea
                 exit(1);
             }
         }
-    }
+    } while (seal_ns + open_ns < micro.round_ns);
     return (struct figures){(double)seal_ns / (double)messages, (double)open_ns / (double)messages};
 }
 
@@ -61,7 +57,7 @@ static void engine_measure(const struct aead_engine *engine)
             struct figures best = {1e12, 1e12};
 
             batch_setup(jobs, batches[b], lengths[l]);
-            for (int r = 0; r < ROUNDS; r++) {
+            for (int r = 0; r < micro.rounds; r++) {
                 struct figures f = round_measure(engine, jobs, batches[b]);
 
                 best.seal_ns = f.seal_ns < best.seal_ns ? f.seal_ns : best.seal_ns;
@@ -77,9 +73,10 @@ static void engine_measure(const struct aead_engine *engine)
 int main(int argc, char **argv)
 {
     unsigned measured = 0;
+    micro = micro_start(argc, argv);
 
     for (size_t i = 0; aead_engines[i]; i++) {
-        if (argc > 1 && strcmp(argv[1], aead_engines[i]->name) != 0)
+        if (argc > 1 && !micro.check && strcmp(argv[1], aead_engines[i]->name) != 0)
             continue;
         if (aead_engines[i]->init() != NX_OK) {
             printf("%-10s not on this machine\n", aead_engines[i]->name);
