@@ -19,7 +19,15 @@
 #define PACING_MARGIN         0.99
 #define PROBE_RTT_DURATION_NS (200 * NS_PER_MS)
 #define QUANTUM_NS            NS_PER_MS
-enum { STARTUP_LOSS_RANGES = 6, DRAIN_ROUNDS_MAX = 3, QUANTUM_MAX = 256 * 1024 };
+#define SHORT_PATH_NS         NS_PER_MS
+#define FASTEST_HOLDS_NS      (200 * NS_PER_MS)
+enum {
+    STARTUP_LOSS_RANGES = 6,
+    DRAIN_ROUNDS_MAX = 3,
+    QUANTUM_MAX = 256 * 1024,
+    QUANTUM_MIN_SEGMENTS = 2,
+    QUANTUM_SHORT_SEGMENTS = 64,
+};
 
 static uint64_t min64(uint64_t a, uint64_t b)
 {
@@ -39,10 +47,44 @@ static void pacing_rate_from_rtt(struct cc *cc, uint64_t rtt_ns)
         (uint64_t)(STARTUP_PACING_GAIN * (double)cc->cwnd * (double)NS_PER_S / (double)rtt_ns) + 1;
 }
 
+/* On a path shorter than the step of our pacing, what limits is a processor that flows share, and how much of
+ * it a flow has had lately says little about its share of the next millisecond. By its own samples a flow
+ * that came late would stay behind for many probes; so each may have in flight, and send, most of what the
+ * fastest of them does. Paths are not told apart: what the fastest has is bounded, and losses bind a flow as
+ * ever. */
+static struct {
+    uint64_t bw, stamp_ns;
+} fastest;
+
+static bool path_is_short(const struct bbr *bbr)
+{
+    return bbr->rtt_seen && bbr->min_rtt_ns < SHORT_PATH_NS;
+}
+
+static void fastest_update(const struct bbr *bbr, uint64_t now_ns)
+{
+    if (path_is_short(bbr) && (bbr->bw >= fastest.bw || now_ns - fastest.stamp_ns > FASTEST_HOLDS_NS)) {
+        fastest.bw = bbr->bw;
+        fastest.stamp_ns = now_ns;
+    }
+}
+
+static uint64_t quantum_least(const struct cc *cc)
+{
+    const struct bbr *bbr = (const struct bbr *)(const void *)cc->state;
+    uint64_t least = QUANTUM_MIN_SEGMENTS * (uint64_t)cc->mss;
+    if (!path_is_short(bbr))
+        return least;
+    uint64_t most = QUANTUM_SHORT_SEGMENTS * (uint64_t)cc->mss;
+    return max64(least, min64(most, fastest.bw / (NS_PER_S / QUANTUM_NS) * 3 / 4));
+}
+
 static void pacing_rate_set(struct cc *cc, double gain)
 {
     const struct bbr *bbr = bbr_of(cc);
     uint64_t rate = (uint64_t)(gain * (double)bbr->bw * PACING_MARGIN);
+    if (path_is_short(bbr))
+        rate = max64(rate, quantum_least(cc) * (NS_PER_S / QUANTUM_NS));
     if (bbr->full_bw_reached || rate > cc->pacing_rate)
         cc->pacing_rate = max64(rate, 1);
 }
@@ -50,7 +92,7 @@ static void pacing_rate_set(struct cc *cc, double gain)
 static void quantum_set(struct cc *cc)
 {
     uint64_t quantum = (uint64_t)((double)cc->pacing_rate * (double)QUANTUM_NS / (double)NS_PER_S);
-    cc->quantum = max64(min64(quantum, QUANTUM_MAX), 2 * (uint64_t)cc->mss);
+    cc->quantum = max64(min64(quantum, QUANTUM_MAX), quantum_least(cc));
 }
 
 static uint64_t probe_rtt_cwnd(const struct cc *cc)
@@ -248,6 +290,7 @@ static void bbr_on_ack(struct cc *cc, const struct cc_ack *ack)
     probe_rtt_check(cc, ack);
     bbr_latest_advance(bbr, ack);
     bbr->bw = min64(bbr->max_bw, bbr->bw_shortterm);
+    fastest_update(bbr, ack->now_ns);
 
     pacing_rate_set(cc, bbr->pacing_gain);
     quantum_set(cc);

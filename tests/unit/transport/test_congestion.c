@@ -174,6 +174,60 @@ START_TEST(bbr_is_not_slowed_by_an_application_that_rests)
 }
 END_TEST
 
+/* Samples of a flow that is steadily delivered `rate` bytes a second over a path of `rtt_ns`. */
+static void bbr_samples(struct cc *cc, uint64_t rate, uint64_t rtt_ns, uint64_t *now_ns, unsigned rounds)
+{
+    static uint64_t delivered;
+    for (unsigned i = 0; i < rounds; i++) {
+        const uint64_t bytes = rate * rtt_ns / NS_PER_S;
+        *now_ns += rtt_ns;
+        delivered += bytes;
+        const struct cc_ack ack = {.now_ns = *now_ns,
+                                   .newly_acked = bytes,
+                                   .inflight = bytes,
+                                   .prior_inflight = 2 * bytes,
+                                   .delivered = delivered,
+                                   .rtt_ns = rtt_ns,
+                                   .srtt_ns = rtt_ns,
+                                   .min_rtt_ns = rtt_ns,
+                                   .delivery_rate = rate,
+                                   .sample_delivered = bytes,
+                                   .prior_delivered = delivered - bytes,
+                                   .tx_in_flight = bytes,
+                                   .has_sample = true,
+                                   .advanced = true};
+        cc->ops->on_ack(cc, &ack);
+    }
+}
+
+/* Within a host or a rack a flow that has had little keeps up with one that has had much; over a long path
+ * what each was delivered counts. */
+START_TEST(bbr_lets_nobody_fall_far_behind_on_a_short_path)
+{
+    static const struct {
+        uint64_t rtt_ns;
+        bool shared;
+    } paths[] = {{200 * NS_PER_US, true}, {20 * NS_PER_MS, false}};
+    const uint64_t fast_rate = 50000000, slow_rate = 2000000;
+    uint64_t now_ns = NS_PER_S;
+    struct cc fast, slow;
+    cc_init(&fast, &cc_bbr, MSS, 1, now_ns);
+    cc_init(&slow, &cc_bbr, MSS, 2, now_ns);
+    bbr_samples(&fast, fast_rate, paths[_i].rtt_ns, &now_ns, 40);
+    bbr_samples(&slow, slow_rate, paths[_i].rtt_ns, &now_ns, 40);
+    ck_assert(bbr_of(&fast)->full_bw_reached);
+    ck_assert(bbr_of(&slow)->full_bw_reached);
+    ck_assert_uint_le(bbr_of(&slow)->bw, slow_rate * 2); /* its model stays true */
+    if (paths[_i].shared) {
+        ck_assert_uint_ge(2 * slow.quantum, fast.quantum);
+        ck_assert_uint_ge(2 * slow.pacing_rate, fast_rate);
+    } else {
+        ck_assert_uint_le(slow.pacing_rate, slow_rate * 3);
+        ck_assert_uint_le(slow.quantum, 6 * MSS);
+    }
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
     tcase_add_test(tcase, names_find_algorithms);
@@ -183,6 +237,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, bbr_finds_the_rate_and_keeps_the_queue_short);
     tcase_add_test(tcase, bbr_goes_through_all_its_phases);
     tcase_add_test(tcase, bbr_notices_more_and_less_bandwidth);
+    tcase_add_loop_test(tcase, bbr_lets_nobody_fall_far_behind_on_a_short_path, 0, 2);
     tcase_add_test(tcase, bbr_is_not_slowed_by_an_application_that_rests);
 }
 
