@@ -122,6 +122,14 @@ def test_given_a_rule_with_a_host_name_when_that_member_comes_back_at_another_ad
     soon_reaches(a, 60)
 
 
+def test_given_a_key_that_names_its_service_when_it_is_all_there_is_then_the_member_joins(mesh):
+    member = mesh.member(key=f"{mesh.plane.service_url}/#{mesh.key}")
+    words = member.command()
+    at = words.index("--service-url")
+    member.command = lambda: words[:at] + words[at + 2:]
+    assert member.start().v4
+
+
 class HttpProxy:
     """Connects to whatever is asked for with a user and a password, by way of its own table of names."""
 
