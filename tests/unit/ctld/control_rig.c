@@ -119,8 +119,18 @@ static void describe(void *arg, const struct peer *peer, const char **hostname, 
     *hostname = "ctl-\"b";
 }
 
+const struct control_network *network;
+
+static bool network_tell(void *arg, struct control_network *out)
+{
+    (void)arg;
+    if (network)
+        *out = *network;
+    return network != NULL;
+}
+
 static const struct control_methods_ops methods_ops = {
-    .send = methods_send, .now_ns = now_ns, .wall_s = wall_s, .describe = describe};
+    .send = methods_send, .now_ns = now_ns, .wall_s = wall_s, .network = network_tell, .describe = describe};
 
 const char peer_key_text[] = "Q7tZ5MApECTgX8Z+2lKab+yD0P2d64/lIbZ8M6W71Fg=";
 
@@ -196,6 +206,7 @@ void set_up(void)
     ck_assert(base && peers && server);
     query = 0;
     ping_count = 0;
+    network = NULL;
     network_devices = NULL;
     network_device_count = 0;
     asked.request = 0;

@@ -41,6 +41,7 @@ extern const char *refusal; /* the parent's answer to changes of rules; NULL = d
 extern struct control_limits limits;
 extern uint32_t ping_requests[8];
 extern size_t ping_count;
+extern const struct control_network *network;        /* NULL: static mode */
 extern const struct network_device *network_devices; /* NULL: there is no network */
 extern size_t network_device_count;
 extern const char peer_key_text[];

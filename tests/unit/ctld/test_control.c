@@ -455,6 +455,43 @@ static void problem_say(uint32_t rule_id, const char *text)
     device_rule_problem(&device, &message);
 }
 
+START_TEST(status_of_a_network_says_how_far_it_has_come)
+{
+    static const struct {
+        struct control_network told;
+        const char *status;
+    } cases[] = {
+        {{IPC_PHASE_STARTING, "", "", "", false, false}, "Status: Starting\\n"},
+        {{IPC_PHASE_JOINING, "the control plane is away", "", "", false, false},
+         "Status: Starting\\nthe control plane is away\\n"},
+        {{IPC_PHASE_LOGIN, "left out", "https://auth.test/device?user_code=AB-CD", "AB-CD", false, false},
+         "Status: WaitingForAuth\\nYour device must be registered with Nexodus.\\nYour one-time code is: "
+         "AB-CD\\nPlease open the following URL in your browser to sign in:\\n"
+         "https://auth.test/device?user_code=AB-CD\\n"},
+        {{IPC_PHASE_JOINED, "", "", "", false, false}, "Status: Running\\n"},
+        {{IPC_PHASE_CACHED, "", "", "", false, false},
+         "Status: Running\\nWith the network as it was known last: the control plane has not answered "
+         "yet\\n"},
+        {{IPC_PHASE_CACHED, "its certificate expired", "", "", false, false},
+         "Status: Running\\nWith the network as it was known last: its certificate expired\\n"},
+    };
+    char wanted[512];
+    int fd = client_connect();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        network = &cases[i].told;
+        snprintf(wanted, sizeof wanted, "{\"id\":0,\"result\":\"%s\",\"error\":null}\n", cases[i].status);
+        exchange(fd, "{\"method\":\"NexdCtl.Status\",\"params\":[\"\"],\"id\":0}", wanted);
+    }
+    device.draining = true;
+    snprintf(wanted, sizeof wanted,
+             "{\"id\":0,\"result\":\"%sDraining: no new flows are accepted; live ones go on\\n\","
+             "\"error\":null}\n",
+             cases[5].status);
+    exchange(fd, "{\"method\":\"NexdCtl.Status\",\"params\":[\"\"],\"id\":0}", wanted);
+    close(fd);
+}
+END_TEST
+
 START_TEST(rules_that_are_not_in_force_are_told)
 {
     static const char status[] = "{\"method\":\"NexdCtl.Status\",\"params\":[\"\"],\"id\":0}";
@@ -528,6 +565,7 @@ int main(void)
     tcase_add_test(tests, a_ping_that_is_answered);
     tcase_add_loop_test(tests, a_ping_that_is_not, 0, 2);
     tcase_add_test(tests, all_devices_of_a_network_are_pinged);
+    tcase_add_test(tests, status_of_a_network_says_how_far_it_has_come);
     tcase_add_test(tests, flows_are_listed);
     tcase_add_test(tests, many_flows_are_listed_and_few_at_once);
     tcase_add_test(tests, statistics_of_both_processes_are_added_up);
