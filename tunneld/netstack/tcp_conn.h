@@ -22,7 +22,8 @@ struct tcp_conn {
     uint64_t delayed_ack_ns;    /* an ACK waits until then; UINT64_MAX = none does */
     uint64_t persist_ns;        /* next probe of a closed window; UINT64_MAX = not probing */
     uint64_t window_since_ns;   /* the receive window's growth is judged since then */
-    uint32_t window_mark;       /* and what the application had taken by then, as a sequence number */
+    uint32_t window_mark;       /* and how far the sender had got by then, as a sequence number */
+    uint32_t window_advanced;   /* how much further in the round trip before */
     uint32_t receive_window, send_buffer;
     uint32_t orphan_bytes; /* left behind by flow/, not acknowledged */
     bool started, established;

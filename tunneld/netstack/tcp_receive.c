@@ -2,9 +2,12 @@
  * no receive buffer; SACK options, in and out; a receive window that follows what the sender uses; and what
  * is not taken in when memory is short.
  *
- * The window: in each round trip the application takes so many bytes; a sender that doubles its rate, and has
- * a loss repaired meanwhile, needs four times that (dynamic right-sizing). It never shrinks; what all windows
- * have grown by is bounded, and each step takes a quarter of what is left at most. */
+ * The window: what counts is how far the sender gets in a round trip, gaps included, for on a lossy path the
+ * application gets nothing until a gap is filled, one or two round trips later. So the window holds four
+ * times that, and while the sender still accelerates as much more as two further round trips will bring: one
+ * until the new window is known to it, one until it is measured again. An application that does not take what
+ * is there stops the growth. It never shrinks; what all windows have grown by is bounded, and each step takes
+ * a quarter of what is left at most. */
 #include "common/clock.h"
 #include "lwip_hooks.h"
 #include "tunneld/netstack/internal.h"
@@ -15,6 +18,7 @@
 enum {
     RECEIVE_WINDOW_MAX = 32 << 20,
     WINDOW_FACTOR = 4,
+    WINDOW_FACTOR_GROWTH = 8,
     OPTION_BYTES_MAX = 40,
     SACK_BLOCK_BYTES = 8,
     UNREAD_MIN = 16 * 1024, /* each connection may have so much that its application has not taken, */
@@ -65,6 +69,8 @@ void tcp_conn_receive_end(struct tcp_conn *conn)
     netstack.window_bytes -= conn->receive_window - TCP_WND;
 }
 
+static void window_measure(struct tcp_conn *conn);
+
 /* -- Gaps ------------------------------------------------------------------------------------ */
 
 /* Returns 1 if an ACK should leave at once. */
@@ -89,6 +95,7 @@ int netstack_tcp_out_of_order(struct tcp_pcb *pcb, const struct tcp_seg *seg, ui
     netstack.gap_bytes += length;
     pbuf_copy_partial(seg->p, kept->data, (u16_t)length, 0);
     (void)reassembly_insert(&conn->reassembly, &kept->item);
+    window_measure(conn);
     return reassembly_urgent(&conn->reassembly);
 }
 
@@ -210,10 +217,9 @@ void tcp_conn_take_options(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint1
 
 /* -- The receive window ---------------------------------------------------------------------- */
 
-static void window_grow(struct tcp_conn *conn, uint32_t taken)
+static void window_grow(struct tcp_conn *conn, uint64_t wanted)
 {
     struct tcp_pcb *pcb = conn->pcb;
-    uint64_t wanted = (uint64_t)WINDOW_FACTOR * taken;
     size_t granted = LWIP_MIN(netstack.window_bytes, netstack_memory_limit());
     uint64_t most = conn->receive_window + (netstack_memory_limit() - granted) / 4;
     if (wanted > RECEIVE_WINDOW_MAX)
@@ -228,11 +234,41 @@ static void window_grow(struct tcp_conn *conn, uint32_t taken)
     tcp_update_rcv_ann_wnd(pcb);
 }
 
-/* Asked for by tcp_recved(): a good moment to see how much the application takes in a round trip. */
+/* The sender has got `advanced` further in a round trip. */
+static void window_follow(struct tcp_conn *conn, uint64_t advanced, uint32_t untaken)
+{
+    uint64_t more = advanced > conn->window_advanced ? advanced - conn->window_advanced : 0;
+    conn->window_advanced = (uint32_t)LWIP_MIN(advanced, UINT32_MAX);
+    if (untaken <= advanced / 2)
+        window_grow(conn, WINDOW_FACTOR * advanced + WINDOW_FACTOR_GROWTH * more);
+}
+
 uint32_t netstack_tcp_window_max(struct tcp_pcb *pcb)
 {
     struct tcp_conn *conn = tcp_conn_of(pcb);
     return conn != NULL ? conn->receive_window : TCP_WND;
+}
+
+/* Called where bytes have come or gone; looks once a round trip. */
+static void window_measure(struct tcp_conn *conn)
+{
+    const struct tcp_pcb *pcb = conn->pcb;
+    if (!(pcb->flags & TF_WND_SCALE))
+        return;
+    uint64_t now_ns = clock_now_ns(), round_ns = rtt_min_ns(&conn->sender.rtt);
+    if (round_ns < WINDOW_ROUND_MIN_NS)
+        round_ns = WINDOW_ROUND_MIN_NS;
+    uint64_t passed_ns = now_ns - conn->window_since_ns;
+    if (conn->window_since_ns != 0 && passed_ns < round_ns)
+        return;
+    uint32_t reached = reassembly_end(&conn->reassembly, pcb->rcv_nxt);
+    if (conn->window_since_ns != 0) {
+        double share = (double)round_ns / (double)passed_ns;
+        uint32_t untaken = conn->receive_window - pcb->rcv_wnd;
+        window_follow(conn, (uint64_t)((double)(reached - conn->window_mark) * share), untaken);
+    }
+    conn->window_since_ns = now_ns;
+    conn->window_mark = reached;
 }
 
 void netstack_window_measure(struct tcp_pcb *pcb, size_t left_bytes)
@@ -241,21 +277,7 @@ void netstack_window_measure(struct tcp_pcb *pcb, size_t left_bytes)
     if (conn == NULL)
         return;
     conn->held_up = left_bytes > 0;
-    if (!(pcb->flags & TF_WND_SCALE))
-        return;
-    uint64_t now_ns = clock_now_ns(), round_ns = rtt_min_ns(&conn->sender.rtt);
-    uint32_t taken_to = pcb->rcv_nxt - (conn->receive_window - pcb->rcv_wnd);
-    if (round_ns < WINDOW_ROUND_MIN_NS)
-        round_ns = WINDOW_ROUND_MIN_NS;
-    if (conn->window_since_ns != 0) {
-        uint64_t passed_ns = now_ns - conn->window_since_ns;
-        if (passed_ns < round_ns)
-            return;
-        double share = (double)round_ns / (double)passed_ns;
-        window_grow(conn, (uint32_t)((double)(taken_to - conn->window_mark) * share));
-    }
-    conn->window_since_ns = now_ns;
-    conn->window_mark = pcb->rcv_nxt - (conn->receive_window - pcb->rcv_wnd);
+    window_measure(conn);
 }
 
 /* -- Short of memory ------------------------------------------------------------------------- */

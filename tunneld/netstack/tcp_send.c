@@ -134,6 +134,9 @@ void tcp_conn_send_buffer_grow(struct tcp_conn *conn)
         return;
     conn->pcb->snd_buf += (tcpwnd_size_t)wanted - conn->send_buffer;
     conn->send_buffer = (uint32_t)wanted;
+    /* Nothing need have been acknowledged for it, only reported: the application learns of the room here. */
+    if (conn->pcb->sent != NULL)
+        (void)conn->pcb->sent(conn->pcb->callback_arg, conn->pcb, 0);
 }
 
 /* Not the path is what holds the connection back, but who gives or takes the bytes. */

@@ -50,6 +50,11 @@ void reassembly_duplicate(struct reassembly *reassembly, uint32_t start, uint32_
 /* The next item in order at `next` (which the caller then moves to item->end), now the caller's; NULL if
  * there is a gap. What lies below `next` is freed. */
 struct reassembly_item *reassembly_take(struct reassembly *reassembly, uint32_t next);
+/* The end of what has come, gaps included; `next` if there is nothing ahead of one. */
+static inline uint32_t reassembly_end(const struct reassembly *reassembly, uint32_t next)
+{
+    return reassembly->count > 0 ? reassembly->ranges[reassembly->count - 1].end : next;
+}
 /* An acknowledgement should leave now, for it can report no more changes than there are. */
 static inline bool reassembly_urgent(const struct reassembly *reassembly)
 {

@@ -15,14 +15,17 @@ enum {
 };
 
 struct packet {
-    struct packet *next;
+    struct packet *older, *newer;
     uint64_t due_ns;
     size_t length;
     uint8_t data[PACKET_MAX];
 };
 
 struct lab_path lab_path;
-static struct packet *queue; /* in order of arrival */
+/* What is on the way in each direction, in order of arrival. */
+static struct way {
+    struct packet *first, *last;
+} ways[2];
 static uint8_t leaving[PACKET_MAX];
 static size_t leaving_length;
 static uint64_t link_free_ns[2], random_state = 0x2545f4914f6cdd1d;
@@ -80,22 +83,26 @@ static void options_change(uint8_t *packet)
     }
 }
 
-static struct packet *enqueue_new(uint64_t due_ns)
+/* Most packets arrive last: the place is looked for from there. */
+static struct packet *enqueue_new(struct way *way, uint64_t due_ns)
 {
-    struct packet *packet = malloc(sizeof *packet), **link = &queue;
+    struct packet *packet = malloc(sizeof *packet), *older = way->last;
     ck_assert_ptr_nonnull(packet);
     packet->due_ns = due_ns;
-    while (*link != NULL && (*link)->due_ns <= due_ns)
-        link = &(*link)->next;
-    packet->next = *link;
-    *link = packet;
+    while (older != NULL && older->due_ns > due_ns)
+        older = older->older;
+    packet->older = older;
+    packet->newer = older != NULL ? older->newer : way->first;
+    *(older != NULL ? &older->newer : &way->first) = packet;
+    *(packet->newer != NULL ? &packet->newer->older : &way->last) = packet;
     return packet;
 }
 
 /* `size` bytes from `offset` on of what leaves, as a fragment of its own. */
-static void enqueue_fragment(uint64_t due_ns, uint16_t id, size_t offset, size_t size, bool more)
+static void enqueue_fragment(struct way *way, uint64_t due_ns, uint16_t id, size_t offset, size_t size,
+                             bool more)
 {
-    struct packet *packet = enqueue_new(due_ns);
+    struct packet *packet = enqueue_new(way, due_ns);
     uint8_t *to = packet->data;
     size_t header = ip_header(leaving), extra = header == 20 ? 0 : 8, length = extra + size;
     memcpy(to, leaving, header);
@@ -121,27 +128,44 @@ static void enqueue_fragment(uint64_t due_ns, uint16_t id, size_t offset, size_t
 
 /* In three pieces, of which the first holds TCP's header and the last is empty where the length is a multiple
  * of eight. */
-static void enqueue_fragments(uint64_t due_ns)
+static void enqueue_fragments(struct way *way, uint64_t due_ns)
 {
     static uint16_t id;
     size_t size = leaving_length - ip_header(leaving), last = size / 8 * 8,
            first = size / 16 * 8 > FIRST_FRAGMENT_MIN ? size / 16 * 8 : FIRST_FRAGMENT_MIN;
     id++;
-    enqueue_fragment(due_ns, id, 0, first, true);
+    enqueue_fragment(way, due_ns, id, 0, first, true);
     if (last > first)
-        enqueue_fragment(due_ns, id, first, last - first, true);
-    enqueue_fragment(due_ns, id, last, size - last, false);
+        enqueue_fragment(way, due_ns, id, first, last - first, true);
+    enqueue_fragment(way, due_ns, id, last, size - last, false);
 }
 
-static void enqueue(uint64_t due_ns)
+static void enqueue(struct way *way, uint64_t due_ns)
 {
     if (lab_path.fragments && leaving_length >= ip_header(leaving) + FIRST_FRAGMENT_MIN) {
-        enqueue_fragments(due_ns);
+        enqueue_fragments(way, due_ns);
         return;
     }
-    struct packet *packet = enqueue_new(due_ns);
+    struct packet *packet = enqueue_new(way, due_ns);
     packet->length = leaving_length;
     memcpy(packet->data, leaving, leaving_length);
+}
+
+static struct packet *dequeue(struct way *way)
+{
+    struct packet *packet = way->first;
+    way->first = packet->newer;
+    *(way->first != NULL ? &way->first->older : &way->last) = NULL;
+    return packet;
+}
+
+/* The way whose first packet arrives before the other's, or NULL. */
+static struct way *next_way(void)
+{
+    const struct packet *a = ways[0].first, *b = ways[1].first;
+    if (a == NULL && b == NULL)
+        return NULL;
+    return &ways[a == NULL || (b != NULL && b->due_ns < a->due_ns)];
 }
 
 static int mesh_begin(const struct netaddr *dst, size_t length, uint8_t **slot)
@@ -163,6 +187,7 @@ static unsigned direction(void)
 
 static void mesh_end(void)
 {
+    struct way *way = &ways[direction()];
     uint64_t due_ns = lab_now_ns(), *free_ns = &link_free_ns[direction()];
     lab_path.packets++;
     if (lab_path.mtu != 0 && leaving_length > lab_path.mtu) {
@@ -186,9 +211,14 @@ static void mesh_end(void)
     due_ns += lab_path.delay_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns);
     turn_round(leaving);
     options_change(leaving);
-    enqueue(due_ns);
+    enqueue(way, due_ns);
     if (chance() < lab_path.duplicate)
-        enqueue(due_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns));
+        enqueue(way, due_ns + (uint64_t)(chance() * (double)lab_path.jitter_ns));
+}
+
+void lab_path_seed(uint64_t seed)
+{
+    random_state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
 }
 
 void lab_path_start(void)
@@ -200,9 +230,9 @@ void lab_path_start(void)
 static bool arrivals(void)
 {
     bool any = false;
-    while (queue != NULL && queue->due_ns <= lab_now_ns()) {
-        struct packet *packet = queue;
-        queue = packet->next;
+    struct way *way;
+    while ((way = next_way()) != NULL && way->first->due_ns <= lab_now_ns()) {
+        struct packet *packet = dequeue(way);
         netstack_input(packet->data, packet->length, NULL);
         free(packet);
         any = true;
@@ -221,8 +251,9 @@ bool lab_path_run(uint64_t limit_ns, bool (*done)(void *arg), void *arg)
         if (busy)
             continue;
         uint64_t next_ns = lab_now_ns() + STEP_NS;
-        if (queue != NULL && queue->due_ns < next_ns)
-            next_ns = queue->due_ns;
+        const struct way *way = next_way();
+        if (way != NULL && way->first->due_ns < next_ns)
+            next_ns = way->first->due_ns;
         if (lab_next_timer_ns() < next_ns && lab_next_timer_ns() > lab_now_ns())
             next_ns = lab_next_timer_ns();
         lab_clock_set(next_ns);

@@ -23,6 +23,8 @@ extern struct lab_path lab_path;
 
 /* After lab_start(): the far addresses are 100.64.0.9 and 200::9. */
 void lab_path_start(void);
+/* Other losses and jitter than those of the standard seed. */
+void lab_path_seed(uint64_t seed);
 struct netaddr lab_far(uint8_t family);
 /* Runs the world for so long, or until done(arg) says so; true if it did. */
 bool lab_path_run(uint64_t limit_ns, bool (*done)(void *arg), void *arg);

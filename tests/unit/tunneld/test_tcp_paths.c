@@ -169,6 +169,41 @@ START_TEST(losses_do_not_stop_a_flow)
 }
 END_TEST
 
+/* What arrives within so many seconds from the first byte on; Mbit/s. */
+static double opening(double seconds)
+{
+    int client, server;
+    connect_far(NETADDR_V4, &client, &server);
+    size_t size = 512 * MEGABYTE;
+    uint8_t *data = calloc(1, size);
+    struct transfer t = {.from = client, .to = server, .data = data, .size = size, .got = malloc(size)};
+    (void)lab_path_run((uint64_t)(seconds * 1e9), upload_step, &t);
+    double mbit = (double)t.received * 8 / seconds / 1e6;
+    close(client);
+    close(server);
+    (void)lab_path_run(60 * NS_PER_S, NULL, NULL);
+    ck_assert_ptr_null(tcp_active_pcbs);
+    free(t.got);
+    free(data);
+    return mbit;
+}
+
+/* On such a path the application gets bytes only every second or third round trip. Windows that follow what
+ * it takes, and not how far the sender has got, keep the opening from opening. */
+START_TEST(losses_on_a_long_path_do_not_hold_the_windows_back)
+{
+    start(200);
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        lab_path_seed(seed);
+        lab_path.loss = 0.01;
+        lab_path.rate = 150 * 1000 * 1000 / 8;
+        lab_path.queue_ns = 20 * NS_PER_MS;
+        double mbit = opening(8);
+        ck_assert_msg(mbit > 80, "seed %u: %.1f Mbit/s", (unsigned)seed, mbit);
+    }
+}
+END_TEST
+
 START_TEST(heavy_losses_only_slow_it_down)
 {
     start(20);
@@ -335,6 +370,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, a_clean_path);
     tcase_add_test(tcase, fragments_carry_as_well);
     tcase_add_test(tcase, losses_do_not_stop_a_flow);
+    tcase_add_test(tcase, losses_on_a_long_path_do_not_hold_the_windows_back);
     tcase_add_test(tcase, heavy_losses_only_slow_it_down);
     tcase_add_test(tcase, reordering_is_not_loss);
     tcase_add_test(tcase, everything_at_once);
