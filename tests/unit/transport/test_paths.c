@@ -170,6 +170,58 @@ START_TEST(eight_bbr_flows_share)
 }
 END_TEST
 
+/* On a long path, with a queue of two round trips before it: nothing is dropped, so nothing but the queue
+ * itself tells the flows that there are others. */
+START_TEST(eight_bbr_flows_share_a_long_path_and_keep_its_queue_in_bounds)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct sim_link link = path(100, 100, 200);
+        double got[8], queue = 0;
+        uint64_t begin[8];
+        sim_init(&sim, &link, seed);
+        for (unsigned i = 0; i < 8; i++)
+            (void)sim_flow_add(&sim, "bbr", i * 500 * NS_PER_MS);
+        sim_run(&sim, sim.now_ns + 30 * NS_PER_S);
+        for (unsigned i = 0; i < 8; i++)
+            begin[i] = sim.flows[i].delivered_bytes;
+        for (unsigned i = 0; i < 300; i++) {
+            sim_run(&sim, sim.now_ns + 100 * NS_PER_MS);
+            queue += (double)sim.queue_bytes / 300;
+        }
+        for (unsigned i = 0; i < 8; i++)
+            got[i] = goodput_mbit(&sim.flows[i], begin[i], 30);
+        ck_assert_msg(jain(got, 8) > 0.85, "seed %u: %.2f", (unsigned)seed, jain(got, 8));
+        ck_assert_double_lt(queue, 0.130 * (double)link.rate);
+        sim_free(&sim);
+    }
+}
+END_TEST
+
+/* A second flow joins one that has the path to itself. Over 200 ms ten seconds are two probing cycles, and a
+ * seed in five falls a little short of a third. */
+START_TEST(a_second_flow_gets_a_third_within_ten_seconds)
+{
+    static const uint64_t rtts_ms[] = {20, 80, 200};
+    static const double least[] = {1.0 / 3, 1.0 / 3, 0.28};
+    for (size_t r = 0; r < 3; r++) {
+        for (uint64_t seed = 1; seed <= 4; seed++) {
+            struct sim_link link = path(50, rtts_ms[r], rtts_ms[r]);
+            sim_init(&sim, &link, seed);
+            struct sim_flow *a = sim_flow_add(&sim, "bbr", 0);
+            struct sim_flow *b = sim_flow_add(&sim, "bbr", 10 * NS_PER_S);
+            sim_run(&sim, sim.now_ns + 20 * NS_PER_S);
+            uint64_t a_begin = a->delivered_bytes, b_begin = b->delivered_bytes;
+            sim_run(&sim, sim.now_ns + 20 * NS_PER_S);
+            double first = goodput_mbit(a, a_begin, 20), second = goodput_mbit(b, b_begin, 20);
+            if (second < (first + second) * least[r])
+                ck_abort_msg("rtt %u ms, seed %u: %.1f and %.1f Mbit/s", (unsigned)rtts_ms[r], (unsigned)seed,
+                             first, second);
+            sim_free(&sim);
+        }
+    }
+}
+END_TEST
+
 START_TEST(bbr_and_cubic_live_together)
 {
     struct sim_link link = path(50, 40, 80);
@@ -224,6 +276,8 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, two_bbr_flows_share);
     tcase_add_test(tcase, two_cubic_flows_share);
     tcase_add_test(tcase, eight_bbr_flows_share);
+    tcase_add_test(tcase, eight_bbr_flows_share_a_long_path_and_keep_its_queue_in_bounds);
+    tcase_add_test(tcase, a_second_flow_gets_a_third_within_ten_seconds);
     tcase_add_test(tcase, bbr_and_cubic_live_together);
     tcase_add_test(tcase, bursts_of_loss_are_survived);
     tcase_add_test(tcase, one_seed_one_run);
