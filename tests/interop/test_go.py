@@ -1,5 +1,6 @@
 """Our nexd, nexctl and apid with the Go nexd and nexctl: joined by apid, traffic both ways, each one's control socket."""
 import json
+import re
 import os
 import subprocess
 
@@ -126,6 +127,11 @@ def test_our_nexctl_operates_a_go_nexd(scene, mesh, go_nexd, go_nexctl):
     assert "tcp:8123:100.64.0.99:80" in ctl("proxy", "list")
     ctl("proxy", "remove", "--egress", "tcp:8123:100.64.0.99:80")
     waiting.until(lambda: ours.v4 in ctl("peers", "list"), 30, "our peer in the list", every=0.5)
+    waiting.until(lambda: re.search(rf"{ours.v4} .*\u2713 Reachable", ctl("peers", "ping")), 30, "our peer to be reachable", every=0.5)
+    assert ctl("set", "debug", "on") == "Debug logging enabled\n" and ctl("get", "debug") == "on\n"
+    for words in (("flows",), ("rules", "stats"), ("top",), ("drain",)):  # which it does not have
+        run = theirs.ctl(*words, program=program)
+        assert run.returncode == 1 and "can't find method" in run.stderr, (words, run)
 
 
 @pytest.mark.parametrize("words,wanted", (
