@@ -84,15 +84,29 @@ bool cookie_check_mac1(const struct cookie_checker *checker, const void *message
 bool cookie_check_mac2(struct cookie_checker *checker, const void *message, size_t length,
                        const struct netsock *from, uint64_t now_ns)
 {
+    static const uint8_t none[COOKIE_LEN];
     uint8_t cookie[COOKIE_LEN], computed[COOKIE_LEN];
     bool ok;
 
+    /* Who has no cookie leaves it zero: the mark of nearly all messages of a flood. */
+    if (memcmp(macs_of_const(message, length)->mac2, none, COOKIE_LEN) == 0)
+        return false;
     cookie_make(checker, cookie, from, now_ns);
     mac2_make(computed, cookie, message, length);
     ok = sodium_memcmp(computed, macs_of_const(message, length)->mac2, COOKIE_LEN) == 0;
     sodium_memzero(cookie, sizeof(cookie));
     sodium_memzero(computed, sizeof(computed));
     return ok;
+}
+
+/* Each is used once. */
+static void nonce_take(struct cookie_checker *checker, uint8_t nonce[COOKIE_NONCE_LEN])
+{
+    if (checker->nonces_left == 0) {
+        randombytes_buf(checker->nonces, sizeof(checker->nonces));
+        checker->nonces_left = COOKIE_NONCES;
+    }
+    memcpy(nonce, checker->nonces[--checker->nonces_left], COOKIE_NONCE_LEN);
 }
 
 void cookie_reply_create(struct cookie_checker *checker, const void *message, size_t length,
@@ -103,7 +117,7 @@ void cookie_reply_create(struct cookie_checker *checker, const void *message, si
 
     reply->header.type = htole32(MESSAGE_HANDSHAKE_COOKIE);
     reply->receiver_index = htole32(receiver_index);
-    randombytes_buf(reply->nonce, COOKIE_NONCE_LEN);
+    nonce_take(checker, reply->nonce);
     cookie_make(checker, cookie, from, now_ns);
     crypto_aead_xchacha20poly1305_ietf_encrypt(reply->encrypted_cookie, NULL, cookie, COOKIE_LEN,
                                                macs_of_const(message, length)->mac1, COOKIE_LEN, NULL,

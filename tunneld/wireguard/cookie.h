@@ -8,12 +8,17 @@
 #include "tunneld/wireguard/messages.h"
 #include <stdbool.h>
 
+enum { COOKIE_NONCES = 64 };
+
 struct cookie_checker {
     uint8_t mac1_key[NOISE_SYMMETRIC_KEY_LEN];   /* Hash(LABEL-MAC1 || our public key) */
     uint8_t cookie_key[NOISE_SYMMETRIC_KEY_LEN]; /* Hash(LABEL-COOKIE || our public key) */
     uint8_t secret[NOISE_HASH_LEN];              /* changed every COOKIE_SECRET_MAX_AGE */
     uint64_t secret_made_ns;
     bool has_secret;
+    /* Random numbers for nonces, many at a time: under a flood, asking for each costs more than the rest. */
+    uint8_t nonces[COOKIE_NONCES][COOKIE_NONCE_LEN];
+    size_t nonces_left;
 };
 
 struct cookie_jar {

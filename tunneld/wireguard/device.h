@@ -13,6 +13,15 @@
 
 enum { PEER_BUCKETS_MIN = 64, INDICES_PER_PEER = 4 /* a handshake and three sessions */ };
 
+enum { COOKIE_OUTBOX_MAX = 64 };
+
+/* Cookie replies of one receive batch. */
+struct cookie_outbox {
+    size_t count;
+    struct message_handshake_cookie replies[COOKIE_OUTBOX_MAX];
+    struct netsock to[COOKIE_OUTBOX_MAX];
+};
+
 struct wg_device {
     struct noise_identity *identity; /* sodium_malloc */
     const struct aead_engine *engine;
@@ -31,6 +40,7 @@ struct wg_device {
     size_t status_prefix_capacity;
 
     struct cookie_checker cookies;
+    struct cookie_outbox cookie_outbox;
     struct handshake_load load;
     struct ratelimit *ratelimit;
 

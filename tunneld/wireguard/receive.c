@@ -142,7 +142,7 @@ static void data_opened(struct wg_device *device, const struct aead_job *job, st
     inner_take(device, peer, job, datagram->owner);
 }
 
-static void jobs_open(struct wg_device *device, uint64_t now_ns)
+void receive_jobs_open(struct wg_device *device, uint64_t now_ns)
 {
     struct rx_batch *rx = device->rx;
 
@@ -189,7 +189,7 @@ static void receive_data(struct wg_device *device, struct wg_datagram *datagram,
         .length = (uint32_t)(datagram->length - MESSAGE_DATA_MIN_LEN),
     };
     if (rx->job_count == RX_JOBS_MAX)
-        jobs_open(device, now_ns);
+        receive_jobs_open(device, now_ns);
 }
 
 void wg_receive(struct wg_device *device, struct wg_datagram *datagrams, size_t count, uint64_t now_ns)
@@ -210,14 +210,14 @@ void wg_receive(struct wg_device *device, struct wg_datagram *datagrams, size_t 
         case MESSAGE_HANDSHAKE_INITIATION:
         case MESSAGE_HANDSHAKE_RESPONSE:
         case MESSAGE_HANDSHAKE_COOKIE:
-            jobs_open(device, now_ns);
             receive_handshake(device, le32toh(header.type), &datagrams[i], now_ns);
             break;
         default:
             device->counters.drop_malformed++;
         }
     }
-    jobs_open(device, now_ns);
+    receive_jobs_open(device, now_ns);
+    send_cookies_flush(device);
     inners_deliver(device);
     device->rx->busy = false;
     device_leave(device);

@@ -22,6 +22,9 @@ struct rx_batch {
 struct rx_batch *rx_batch_new(void);
 void rx_batch_free(struct rx_batch *batch);
 
+/* Opens what waits as jobs: before anything that changes sessions, or calls back. */
+void receive_jobs_open(struct wg_device *device, uint64_t now_ns);
+
 /* A message of one of the three handshake types. */
 void receive_handshake(struct wg_device *device, uint32_t type, const struct wg_datagram *datagram,
                        uint64_t now_ns);

@@ -1,5 +1,6 @@
 /* Handshake messages. A message meets the cheapest refusal first: its length, mac1 (do you know our key?),
- * under load mac2 and the rate limit (is this your address? not too often?), and only then X25519. */
+ * under load mac2 and the rate limit (is this your address? not too often?), and only then X25519. What is
+ * refused does not disturb the data messages around it: they stay one batch. */
 #include "tunneld/wireguard/receive.h"
 
 #include "common/err.h"
@@ -126,16 +127,20 @@ void receive_handshake(struct wg_device *device, uint32_t type, const struct wg_
         const struct message_handshake_initiation *message = data;
 
         if (handshake_admit(device, message, sizeof(*message), le32toh(message->sender_index),
-                            &datagram->from, now_ns))
+                            &datagram->from, now_ns)) {
+            receive_jobs_open(device, now_ns);
             receive_initiation(device, message, &datagram->from, now_ns);
+        }
     } else if (type == MESSAGE_HANDSHAKE_RESPONSE && datagram->length == MESSAGE_RESPONSE_LEN) {
         const struct message_handshake_response *message = data;
 
         if (handshake_admit(device, message, sizeof(*message), le32toh(message->sender_index),
-                            &datagram->from, now_ns))
+                            &datagram->from, now_ns)) {
+            receive_jobs_open(device, now_ns);
             receive_response(device, message, &datagram->from, now_ns);
+        }
     } else if (type == MESSAGE_HANDSHAKE_COOKIE && datagram->length == MESSAGE_COOKIE_LEN) {
-        receive_cookie(device, data, now_ns);
+        receive_cookie(device, data, now_ns); /* changes no session */
     } else {
         device->counters.drop_malformed++;
     }

@@ -77,11 +77,38 @@ void send_handshake_response(struct wg_peer *peer, struct noise_responder *respo
 void send_handshake_cookie(struct wg_device *device, const void *message, size_t length,
                            uint32_t receiver_index, const struct netsock *to, uint64_t now_ns)
 {
-    struct message_handshake_cookie reply;
+    struct cookie_outbox *outbox = &device->cookie_outbox;
 
-    cookie_reply_create(&device->cookies, message, length, receiver_index, to, now_ns, &reply);
+    if (outbox->count == COOKIE_OUTBOX_MAX) {
+        receive_jobs_open(device, now_ns);
+        send_cookies_flush(device);
+    }
+    cookie_reply_create(&device->cookies, message, length, receiver_index, to, now_ns,
+                        &outbox->replies[outbox->count]);
+    outbox->to[outbox->count++] = *to;
     device->counters.cookies_sent++;
-    device_transmit(device, to, &reply, sizeof(reply));
+}
+
+/* All with one call, since a flood is when they are many. */
+void send_cookies_flush(struct wg_device *device)
+{
+    struct cookie_outbox *outbox = &device->cookie_outbox;
+    struct iovec iov[COOKIE_OUTBOX_MAX];
+    struct wg_out out[COOKIE_OUTBOX_MAX];
+    size_t count = outbox->count;
+
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        iov[i] = (struct iovec){.iov_base = &outbox->replies[i], .iov_len = sizeof(outbox->replies[i])};
+        out[i] = (struct wg_out){.to = outbox->to[i],
+                                 .iov = &iov[i],
+                                 .iov_count = 1,
+                                 .datagrams = 1,
+                                 .segment = sizeof(outbox->replies[i])};
+    }
+    outbox->count = 0;
+    device->ops.transmit(device->ops_arg, out, count);
 }
 
 void send_keepalive(struct wg_peer *peer, uint64_t now_ns)

@@ -22,9 +22,11 @@ void send_handshake_initiation(struct wg_peer *peer, bool retry, uint64_t now_ns
  * up `responder`. */
 void send_handshake_response(struct wg_peer *peer, struct noise_responder *responder, uint32_t receiver_index,
                              uint64_t now_ns);
-/* Answers a handshake message under load with a cookie. */
+/* Answers a handshake message under load with a cookie, which leaves with send_cookies_flush(), or when there
+ * are many; data messages that wait as jobs are opened before that. */
 void send_handshake_cookie(struct wg_device *device, const void *message, size_t length,
                            uint32_t receiver_index, const struct netsock *to, uint64_t now_ns);
+void send_cookies_flush(struct wg_device *device);
 /* Sends what is staged, or an empty message if nothing is; without a session, asks for one. */
 void send_keepalive(struct wg_peer *peer, uint64_t now_ns);
 /* Sends what is staged; without a session, asks for one. */

@@ -3,6 +3,9 @@
 #include "suite.h"
 
 #include "common/err.h"
+#include "tunneld/wireguard/cookie.h"
+#include <malloc.h>
+#include <sodium.h>
 #include <string.h>
 
 START_TEST(first_packet_brings_a_session_up)
@@ -324,6 +327,61 @@ START_TEST(cookie_is_bound_to_the_address)
 }
 END_TEST
 
+/* A message as anybody can make it who knows the responder's public key, from an address of its own. */
+static void spoof(struct sim_datagram *out, struct cookie_jar *jar, uint32_t number)
+{
+    struct message_handshake_initiation message;
+
+    randombytes_buf(&message, sizeof(message));
+    message.header.type = htole32(MESSAGE_HANDSHAKE_INITIATION);
+    cookie_add_macs(jar, &message, sizeof(message), 0);
+    memcpy(out->data, &message, sizeof(message));
+    out->length = sizeof(message);
+    out->from =
+        (struct netsock){.addr = {NETADDR_V4, {198, 51, 0, 0}}, .port = (uint16_t)(1024 + number % 50000)};
+    out->from.addr.bytes[2] = (uint8_t)(number >> 8);
+    out->from.addr.bytes[3] = (uint8_t)number;
+}
+
+static bool cookies_go_nowhere(struct sim *sim, struct sim_datagram *datagram)
+{
+    (void)sim;
+    return sim_message_type(datagram) != MESSAGE_HANDSHAKE_COOKIE;
+}
+
+/* Of 100,000 in a second, the first ones cost X25519, until they are seen to be many; all others a cookie.
+ * The session beside them loses nothing, and nothing is kept of any of them. */
+START_TEST(a_flood_costs_cookies_only_and_no_memory)
+{
+    enum { FLOOD = 100000, PART = 100 };
+    static struct sim_datagram part[PART];
+    struct sim *sim = sim_pair_new();
+    const struct wg_counters *responder = wg_counters_get(sim->nodes[1].device);
+    struct cookie_jar jar;
+    size_t memory = 0;
+
+    cookie_jar_init(&jar, sim->nodes[1].public_key);
+    sim->filter = cookies_go_nowhere;
+    ck_assert(sim_reaches(sim, 0, 1));
+    const size_t before = sim->nodes[1].received_count;
+    for (uint32_t i = 0; i < FLOOD / PART; i++) {
+        for (uint32_t k = 0; k < PART; k++)
+            spoof(&part[k], &jar, i * PART + k);
+        ck_assert_int_eq(sim_send(sim, 0, 1, 1000, i), NX_OK);
+        sim_inject(sim, 1, part, PART);
+        sim_settle(sim);
+        sim_advance(sim, NS_PER_S / (FLOOD / PART));
+        if (i == FLOOD / PART / 10)
+            memory = mallinfo2().uordblks;
+    }
+    ck_assert_uint_eq(sim->nodes[1].received_count - before, FLOOD / PART);
+    ck_assert_uint_le(responder->drop_auth + responder->drop_unknown_peer, LOAD_MESSAGES);
+    ck_assert_uint_ge(responder->cookies_sent, FLOOD - LOAD_MESSAGES);
+    ck_assert_uint_le(mallinfo2().uordblks, memory + 4096);
+    sim_free(sim);
+}
+END_TEST
+
 START_TEST(flood_brings_load_and_calm_ends_it)
 {
     struct sim *sim = sim_pair_new();
@@ -403,6 +461,7 @@ int main(void)
     tcase_add_test(tcase, under_load_a_cookie_is_asked_for_and_shown);
     tcase_add_test(tcase, initiator_under_load_asks_the_responder_too);
     tcase_add_test(tcase, cookie_is_bound_to_the_address);
+    tcase_add_test(tcase, a_flood_costs_cookies_only_and_no_memory);
     tcase_add_test(tcase, flood_brings_load_and_calm_ends_it);
     tcase_add_test(tcase, roaming_follows_only_authentic_messages);
     return suite_run("wireguard handshake", tcase);
