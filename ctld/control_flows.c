@@ -226,11 +226,11 @@ static void put_stats(struct jsonrpc_text *text, const struct device *device, co
     jsonrpc_putf(text,
                  ",\"direction\":\"%s\",\"flows\":%" PRIu64 ",\"live\":%" PRIu64 ",\"to_mesh_bytes\":%" PRIu64
                  ",\"to_host_bytes\":%" PRIu64 ",\"errors\":{\"refused\":%" PRIu64 ",\"timed_out\":%" PRIu64
-                 ",\"unreachable\":%" PRIu64 ",\"limit\":%" PRIu64 ",\"reset\":%" PRIu64
-                 ",\"failed\":%" PRIu64 "},\"last_error\":",
+                 ",\"unreachable\":%" PRIu64 ",\"limit\":%" PRIu64 ",\"policy\":%" PRIu64
+                 ",\"reset\":%" PRIu64 ",\"failed\":%" PRIu64 "},\"last_error\":",
                  rule_direction_name(rule->rule.direction), stats->flows, stats->live, stats->to_mesh_bytes,
                  stats->to_host_bytes, stats->refused, stats->timed_out, stats->unreachable, stats->limited,
-                 stats->reset, stats->failed);
+                 stats->policy, stats->reset, stats->failed);
     if (stats->last_error_unix_s)
         jsonrpc_put_string(text, stats->last_error, strlen(stats->last_error));
     else

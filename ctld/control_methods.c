@@ -117,6 +117,15 @@ static void connectivity_v6(struct control_methods *methods, struct control_call
 
 /* -- Questions to other processes -- */
 
+/* Who asks for what the parent is asked for next, under the same id. */
+static bool caller_tell(const struct control_methods *methods, const struct control_call *call,
+                        uint32_t request)
+{
+    const struct ipc_caller message = {.client = control_call_fd(call)};
+    return !control_policy_wants_caller(&methods->policy) ||
+           methods->ops->send(methods->arg, IPC_PARENT, IPC_MSG_CALLER, request, &message) == NX_OK;
+}
+
 struct control_pending *control_ask(struct control_methods *methods, struct control_call *call,
                                     enum ipc_role to, enum ipc_type type, const void *body,
                                     control_pending_fn on_message)
@@ -126,7 +135,8 @@ struct control_pending *control_ask(struct control_methods *methods, struct cont
         if (!methods->pending[i].call)
             place = &methods->pending[i];
     uint32_t request = CONTROL_REQUEST | ((methods->last_request + 1) & ~CONNECTIVITY_REQUEST);
-    if (!place || methods->ops->send(methods->arg, to, type, request, body))
+    if (!place || (to == IPC_PARENT && !caller_tell(methods, call, request)) ||
+        methods->ops->send(methods->arg, to, type, request, body))
         return NULL;
     methods->last_request = request;
     *place =
@@ -270,7 +280,7 @@ static void exit_node_client(struct control_methods *methods, struct control_cal
 
 void control_change_log(const struct control_call *call, const char *format, ...)
 {
-    const struct ucred *peer = control_call_peer(call);
+    const struct peercred *peer = control_call_peer(call);
     char change[LOG_LINE_MAX / 2];
     va_list arguments;
     va_start(arguments, format);
@@ -311,6 +321,11 @@ static const struct method {
     {"GetDebug", get_debug},
 };
 
+const char *control_method_name(size_t index)
+{
+    return index < sizeof methods_table / sizeof *methods_table ? methods_table[index].name : NULL;
+}
+
 /* An error that quotes what the client sent. */
 static void refuse_with(struct control_call *call, const char *before, const char *what, const char *after)
 {
@@ -333,11 +348,14 @@ static void on_call(void *arg, struct control_call *call, const struct jsonrpc_r
     }
     const char *name = request->method + sizeof service - 1;
     const struct method *method = NULL;
+    char why[CONTROL_POLICY_WHY_MAX];
     for (size_t i = 0; i < sizeof methods_table / sizeof *methods_table; i++)
         if (strcmp(methods_table[i].name, name) == 0)
             method = &methods_table[i];
     if (!method)
         refuse_with(call, "rpc: can't find method ", request->method, "");
+    else if (!control_policy_permits(&methods->policy, control_call_peer(call), name, why))
+        control_refuse(call, why);
     else if (request->param_kind == JSONRPC_PARAMS_MISSING)
         control_refuse(call, "jsonrpc: request body missing params");
     else if (request->param_kind == JSONRPC_PARAM_OTHER)

@@ -3,6 +3,7 @@
 #define NEXD_CTLD_CONTROL_METHODS_H
 
 #include "ctld/connectivity.h"
+#include "ctld/control_policy.h"
 #include "ctld/control_server.h"
 #include "ctld/device.h"
 #include "ctld/peers.h"
@@ -56,6 +57,7 @@ struct control_methods {
     struct device *device;
     struct peers *peers;
     struct connectivity *connectivity;
+    struct control_policy policy; /* destroyed by who owns this */
     const struct control_methods_ops *ops;
     void *arg;
     struct control_pending pending[CONTROL_CLIENTS_MAX];
@@ -103,6 +105,8 @@ control_method control_proxy_list, control_proxy_add_ingress, control_proxy_add_
 control_method control_list_flows, control_list_rule_stats; /* control_flows.c */
 control_method control_status;                              /* control_status.c */
 control_method control_sandbox_report;                      /* control_sandbox.c */
+/* The name of each method, by index; NULL behind the last. */
+const char *control_method_name(size_t index);
 /* False: there is no network; then `out` has nothing in it. */
 bool control_network_of(const struct control_methods *methods, struct control_network *out);
 

@@ -24,7 +24,7 @@ enum client_state { IDLE = 0, REQUEST, CALL, ANSWER };
 struct control_call { /* a client; the handler sees it as the call that it is working on */
     struct control_server *server;
     int fd;
-    struct ucred peer;
+    struct peercred peer;
     struct event *readable, *writable, *timeout;
     enum client_state state;
     uint64_t active_ns; /* last time that it did something */
@@ -210,9 +210,14 @@ static void client_answered(struct control_call *client)
         client_process(client);
 }
 
-const struct ucred *control_call_peer(const struct control_call *client)
+const struct peercred *control_call_peer(const struct control_call *client)
 {
     return &client->peer;
+}
+
+int control_call_fd(const struct control_call *client)
+{
+    return client->fd;
 }
 
 void control_answer(struct control_call *client, const char *result, size_t length)
@@ -256,11 +261,10 @@ static void room_make(struct control_server *server)
 /* Takes over `fd`; there is room for it. */
 static void client_open(struct control_server *server, int fd)
 {
-    struct ucred peer;
-    socklen_t length = sizeof peer;
+    struct peercred peer;
     struct control_call *client = NULL;
     /* Who cannot be named is not served: every change is logged with its author. */
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
+    if (peercred_read(fd, &peer) == NX_OK)
         client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);

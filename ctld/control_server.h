@@ -7,9 +7,8 @@
 #ifndef NEXD_CTLD_CONTROL_SERVER_H
 #define NEXD_CTLD_CONTROL_SERVER_H
 
+#include "common/peercred.h"
 #include "ctld/jsonrpc.h"
-
-#include <sys/socket.h>
 
 enum {
     CONTROL_CLIENTS_MAX = 32,
@@ -46,8 +45,10 @@ void control_server_free(struct control_server *server);
 int control_server_listen(struct control_server *server, int fd);
 size_t control_server_clients(const struct control_server *server);
 
-/* Who called, as the kernel noted when the connection was made (unix(7), SO_PEERCRED). */
-const struct ucred *control_call_peer(const struct control_call *call);
+/* Who called, as the kernel noted when the connection was made. */
+const struct peercred *control_call_peer(const struct control_call *call);
+/* Its connection; stays the server's. */
+int control_call_fd(const struct control_call *call);
 
 /* Each call is answered once. */
 void control_answer(struct control_call *call, const char *result, size_t length);

@@ -227,6 +227,12 @@ static void from_parent(struct ctld *ctld, struct ipc_link *link, struct ipc_mes
         ctld->device.public = body->device;
         ctld->device.known = true;
         break;
+    case IPC_MSG_POLICY:
+        control_policy_begin(&ctld->operators.methods.policy, &body->policy);
+        break;
+    case IPC_MSG_POLICY_LINE:
+        control_policy_line(&ctld->operators.methods.policy, &body->policy_line);
+        break;
     case IPC_MSG_RULE_ADD:
         answer(link, request, device_rule_add(&ctld->device, &body->rule_add));
         break;

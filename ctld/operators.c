@@ -112,6 +112,7 @@ void operators_destroy(struct operators *operators)
     scrape_server_free(operators->scrapes);
     gather_free(operators->pages.gather);
     connectivity_free(operators->methods.connectivity);
+    control_policy_destroy(&operators->methods.policy);
     *operators = (struct operators){0};
 }
 

@@ -13,6 +13,7 @@ void rule_stats_sum(struct ipc_rule_stats *to, const struct ipc_rule_stats *from
     to->timed_out += from->timed_out;
     to->unreachable += from->unreachable;
     to->limited += from->limited;
+    to->policy += from->policy;
     to->reset += from->reset;
     to->failed += from->failed;
     if (from->last_error_unix_s >= to->last_error_unix_s && from->last_error_unix_s) {

@@ -61,6 +61,8 @@ bool ipc_fd_is(int fd, enum ipc_fd_kind kind, uint8_t protocol)
         return f.domain == AF_UNIX && f.type == SOCK_SEQPACKET && f.connected;
     case IPC_FD_UNIX_LISTENER:
         return f.domain == AF_UNIX && f.type == SOCK_STREAM && f.listening;
+    case IPC_FD_UNIX_CLIENT:
+        return f.domain == AF_UNIX && f.type == SOCK_STREAM && !f.listening;
     case IPC_FD_BY_PROTOCOL:
         break; /* resolved above */
     }

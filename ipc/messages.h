@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 enum {
-    IPC_VERSION = 3,
+    IPC_VERSION = 4,
     IPC_NAME_MAX = 253,
     IPC_TEXT_MAX = 512,
     IPC_VERSION_TEXT_MAX = 64,
@@ -41,6 +41,8 @@ enum {
     IPC_URL_MAX = 512,
     IPC_UUID_MAX = 36,
     IPC_CREDENTIAL_MAX = 4096,
+    IPC_POLICY_FILE_MAX = 200,
+    IPC_POLICY_LINE_MAX = 1000,
     IPC_STORED_MAX = 7168,
     IPC_PREFIXES_MAX = 128,
     IPC_ADDRS_MAX = 16,
@@ -56,6 +58,7 @@ enum ipc_fd_kind {
     IPC_FD_UDP_CONNECTED,     /* SOCK_DGRAM, IPv4/IPv6, has a peer */
     IPC_FD_LINK,              /* AF_UNIX SOCK_SEQPACKET, connected */
     IPC_FD_UNIX_LISTENER,     /* AF_UNIX SOCK_STREAM, SO_ACCEPTCONN */
+    IPC_FD_UNIX_CLIENT,       /* AF_UNIX SOCK_STREAM, accepted or connected; its peer may be gone */
     IPC_FD_BY_PROTOCOL, /* TCP or UDP connected, as the ENUM field before it (enum rule_protocol) says */
 };
 enum ipc_outcome {
@@ -66,9 +69,10 @@ enum ipc_outcome {
     IPC_TIMED_OUT,
     IPC_NOT_FOUND,     /* no such rule, name does not resolve */
     IPC_IN_USE,        /* the port is taken */
-    IPC_NOT_PERMITTED, /* a right or the policy is missing */
-    IPC_LIMIT,         /* a configured bound is reached */
-    IPC_RESULT_LAST = IPC_LIMIT,
+    IPC_NOT_PERMITTED, /* a right is missing */
+    IPC_LIMIT,         /* a bound of this program is reached */
+    IPC_POLICY,        /* the operator's policy says no; the text names its line */
+    IPC_RESULT_LAST = IPC_POLICY,
 };
 
 /* Of TCP connections in the mesh. */
@@ -199,7 +203,11 @@ enum ipc_join_phase {
     M(METRICS_BOUND, metrics_bound, 102, IPC_X_P)                                                            \
     M(METRICS_SOCKET, metrics_socket, 103, IPC_P_C)                                                          \
     M(METRICS_QUERY, metrics_query, 104, IPC_C_P | IPC_C_T | IPC_C_X)                                        \
-    M(METRIC, metric, 105, IPC_P_C | IPC_T_C | IPC_X_C)
+    M(METRIC, metric, 105, IPC_P_C | IPC_T_C | IPC_X_C)                                                      \
+    M(POLICY, policy, 110, IPC_P_X | IPC_P_C)                                                                \
+    M(POLICY_LINE, policy_line, 111, IPC_P_X | IPC_P_C)                                                      \
+    M(FLOW_LIMITS, flow_limits, 112, IPC_P_T)                                                                \
+    M(CALLER, caller, 113, IPC_C_P)
 
 /* A child is set up, sandboxed and waits for its configuration. Of the sandbox, what the kernel took:
  * `missing` are bits of enum sandbox_layer, the last three are Landlock's, as the kernel's interface has
@@ -286,14 +294,19 @@ enum ipc_join_phase {
 #define IPC_FIELDS_STUN_ANSWER(F)                                                                            \
     F(SOCK, server, 0, 0)                                                                                    \
     F(SOCK, mapped, 0, 0)
-/* Answered by RESULT once in force (proxyd: bound). `host` is the address or name as written. */
+/* Answered by RESULT once in force (proxyd: bound). `host` is the address or name as written. From flows_max
+ * on, what the operator's policy grants it (0 = no bound) and the lines that say so: flows at the same time,
+ * bytes a second each way. */
 #define IPC_FIELDS_RULE_ADD(F)                                                                               \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
     F(ENUM, direction, 1, 2)                                                                                 \
     F(ENUM, protocol, 1, 2)                                                                                  \
     F(U16, listen_port, 1, 65535)                                                                            \
     F(NAME, host, 0, 0)                                                                                      \
-    F(U16, dest_port, 1, 65535)
+    F(U16, dest_port, 1, 65535)                                                                              \
+    F(U32, flows_max, 0, UINT32_MAX)                                                                         \
+    F(U32, flows_line, 0, UINT32_MAX)                                                                        \
+    F(U64, bytes_per_s_max, 0, UINT64_MAX)
 /* Answered by RESULT. Live flows go on unless kill_flows. */
 #define IPC_FIELDS_RULE_REMOVE(F)                                                                            \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
@@ -437,6 +450,7 @@ enum ipc_join_phase {
     F(U64, timed_out, 0, UINT64_MAX)                                                                         \
     F(U64, unreachable, 0, UINT64_MAX)                                                                       \
     F(U64, limited, 0, UINT64_MAX)                                                                           \
+    F(U64, policy, 0, UINT64_MAX)                                                                            \
     F(U64, reset, 0, UINT64_MAX)                                                                             \
     F(U64, failed, 0, UINT64_MAX)                                                                            \
     F(U64, last_error_unix_s, 0, UINT64_MAX)                                                                 \
@@ -526,6 +540,25 @@ enum ipc_join_phase {
 #define IPC_FIELDS_METRIC(F)                                                                                 \
     F(U16, metric, 1, IPC_METRICS_MAX)                                                                       \
     F(U64, value, 0, UINT64_MAX)
+
+/* The operator's policy: first its file's name, and how many lines follow; until they have come, no rule is
+ * admitted. ctld is told the lines about the control socket alone. Sent to each new process before all rules.
+ */
+#define IPC_FIELDS_POLICY(F)                                                                                 \
+    F(TEXT, file, IPC_POLICY_FILE_MAX, 0)                                                                    \
+    F(U32, lines, 0, UINT32_MAX)
+#define IPC_FIELDS_POLICY_LINE(F)                                                                            \
+    F(U32, number, 1, UINT32_MAX)                                                                            \
+    F(TEXT, text, IPC_POLICY_LINE_MAX, 0)
+/* What that policy grants all flows together, and those of one peer; 0 = no bound. */
+#define IPC_FIELDS_FLOW_LIMITS(F)                                                                            \
+    F(U32, flows_max, 0, UINT32_MAX)                                                                         \
+    F(U32, flows_line, 0, UINT32_MAX)                                                                        \
+    F(U32, peer_flows_max, 0, UINT32_MAX)                                                                    \
+    F(U32, peer_flows_line, 0, UINT32_MAX)
+/* The client on whose behalf the next request, with the same id, is made: the parent looks for itself who it
+ * is. */
+#define IPC_FIELDS_CALLER(F) F(FD, client, IPC_FD_UNIX_CLIENT, 0)
 
 /* -- From here on, generated. ------------------------------------------------------------------------------
  */

@@ -20,6 +20,10 @@
     M(DRAINING, PARENT, GAUGE, "nexd_draining", "", "1 while no new flow is accepted.")                      \
     M(RULES_FAILED, PARENT, GAUGE, "nexd_rules_failed", "",                                                  \
       "Rules whose port cannot be had; they are tried again.")                                               \
+    M(RULES_BARRED, PARENT, GAUGE, "nexd_rules_barred", "",                                                  \
+      "Stored rules that the operator's policy refuses: they are not in force.")                             \
+    M(REQUESTS_REFUSED, PARENT, COUNTER, "nexd_policy_refused_requests_total", "",                           \
+      "Requests over the control socket that the operator's policy refused, as seen by nexd.")               \
     M(START_TIME, PARENT, GAUGE, "nexd_start_time_seconds", "", "When nexd was started, in Unix time.")      \
     M(DROP_MALFORMED, TUNNELD, COUNTER, "nexd_tunnel_dropped_packets_total", "reason=\"malformed\"",         \
       METRIC_PACKETS)                                                                                        \
@@ -74,8 +78,11 @@
     M(FLOW_REFUSED, TUNNELD, COUNTER, "nexd_flow_failures_total", "cause=\"refused\"", "")                   \
     M(FLOW_TIMED_OUT, TUNNELD, COUNTER, "nexd_flow_failures_total", "cause=\"timed_out\"", "")               \
     M(FLOW_LIMIT, TUNNELD, COUNTER, "nexd_flow_failures_total", "cause=\"limit\"", "")                       \
+    M(FLOW_POLICY, TUNNELD, COUNTER, "nexd_flow_failures_total", "cause=\"policy\"", "")                     \
     M(UDP_DROPPED, TUNNELD, COUNTER, "nexd_udp_dropped_datagrams_total", "",                                 \
       "Datagrams of UDP flows that found no room.")                                                          \
+    M(UDP_POLICED, TUNNELD, COUNTER, "nexd_udp_policed_datagrams_total", "",                                 \
+      "Datagrams beyond the bandwidth that the operator's policy grants their rule.")                        \
     M(GATE_WAITING, TUNNELD, GAUGE, "nexd_connects_pending", "",                                             \
       "Connections of mesh peers that wait for their destination.")                                          \
     M(REPORT_QUEUE, TUNNELD, GAUGE, "nexd_queue_messages", "queue=\"tunneld_to_ctld\"",                      \

@@ -5,8 +5,10 @@
 
 #include "common/err.h"
 #include "nexd/network_setup.h"
+#include "nexd/policy_file.h"
 #include "nexd/state/state.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +17,8 @@ struct check {
     const struct options *options;
     FILE *out, *errors;
     int status;
-    unsigned first_port; /* that a process without rights may bind */
+    unsigned first_port;   /* that a process without rights may bind */
+    struct policy *policy; /* NULL = none */
 };
 
 static unsigned first_port_read(void)
@@ -127,16 +130,93 @@ static void metrics_check(struct check *check)
     port_check(check, "metrics", address->port);
 }
 
-static void rule_check(struct check *check, const struct rule *rule, const char *origin)
+static void policy_check(struct check *check)
 {
-    char text[RULE_TEXT_MAX], who[RULE_TEXT_MAX + 16];
+    char error[POLICY_ERROR_MAX];
+    unsigned line;
+    const struct options *options = check->options;
+    if (options->policy[0] == '\0')
+        return;
+    if (policy_file_load(options->policy, getuid(), warning, check, &check->policy, error)) {
+        fprintf(check->errors, "nexd: %s\n", error);
+        check->status = OPTIONS_EXIT_USAGE;
+        return;
+    }
+    const bool may_change = policy_run_time_rules(check->policy, &line);
+    fprintf(check->out, "policy:         %s, %zu lines; rules %s at run time\n", policy_file(check->policy),
+            policy_line_count(check->policy), may_change ? "may change" : "do not change");
+}
+
+static void bound_print(const struct check *check, const char *what, struct policy_bound bound)
+{
+    if (bound.value)
+        fprintf(check->out, "; at most %" PRIu64 " %s (line %u)", bound.value, what, bound.line);
+}
+
+/* Below a rule: which line of the policy admits or refuses it, and what it is granted. False: refused. */
+static bool policy_print(const struct check *check, const struct rule *rule)
+{
+    char why[POLICY_WHY_MAX];
+    if (!check->policy)
+        return true;
+    const struct policy_verdict verdict = policy_rule(check->policy, rule);
+    const bool admitted = verdict.reason == POLICY_ADMITTED;
+    const struct policy_rule_limits limits = policy_rule_limits(check->policy, rule);
+    fprintf(check->out, "                %s: %s", admitted ? "admitted" : "refused",
+            policy_why(check->policy, verdict, why));
+    bound_print(check, "flows", limits.flows);
+    bound_print(check, "new flows a second", limits.new_flows);
+    bound_print(check, "bytes a second each way", limits.bandwidth);
+    if (admitted && rule->addr.family == NETADDR_NONE)
+        fprintf(check->out, "; its addresses are judged when a flow begins");
+    fprintf(check->out, "\n");
+    return admitted;
+}
+
+/* Where it listens on this host. */
+static const char *listen_text(const struct check *check, const struct rule *rule, char *out, size_t size)
+{
+    char address[NETADDR_TEXT_MAX];
+    unsigned line;
+    const struct netaddr at = policy_listen(check->policy, rule->protocol, rule->listen_port, &line);
+    if (at.family == NETADDR_NONE)
+        return "this host";
+    snprintf(out, size, "%s (line %u of the policy)", netaddr_format(&at, address), line);
+    return out;
+}
+
+/* False: the policy refuses it. */
+static bool rule_print(struct check *check, const struct rule *rule, const char *origin)
+{
+    char text[RULE_TEXT_MAX], who[RULE_TEXT_MAX + 16], place[NETADDR_TEXT_MAX + 40];
+    const bool egress = rule->direction == RULE_EGRESS;
     fprintf(check->out, "%-15s %s; listens on %s port %u of %s%s\n",
-            rule->direction == RULE_EGRESS ? "egress rule:" : "ingress rule:", rule_format(rule, text),
+            egress ? "egress rule:" : "ingress rule:", rule_format(rule, text),
             rule_protocol_name(rule->protocol), rule->listen_port,
-            rule->direction == RULE_EGRESS ? "this host" : "the tunnel's addresses", origin);
+            egress ? listen_text(check, rule, place, sizeof place) : "the tunnel's addresses", origin);
     snprintf(who, sizeof who, "egress rule %s", text);
-    if (rule->direction == RULE_EGRESS)
+    if (egress)
         port_check(check, who, rule->listen_port);
+    return policy_print(check, rule);
+}
+
+static void given_rule_check(struct check *check, const struct rule *rule)
+{
+    char text[RULE_TEXT_MAX], why[POLICY_WHY_MAX];
+    if (rule_print(check, rule, ""))
+        return;
+    fprintf(check->errors, "nexd: %s rule %s: %s\n", rule_direction_name(rule->direction),
+            rule_format(rule, text), policy_why(check->policy, policy_rule(check->policy, rule), why));
+    check->status = OPTIONS_EXIT_USAGE;
+}
+
+/* One that is refused stays where it is, out of force: no reason not to start. */
+static void stored_rule_check(struct check *check, const struct rule *rule)
+{
+    char text[RULE_TEXT_MAX];
+    if (!rule_print(check, rule, " (added at run time)"))
+        fprintf(check->errors, "nexd: warning: the stored %s rule %s will not be in force\n",
+                rule_direction_name(rule->direction), rule_format(rule, text));
 }
 
 /* A folder that another instance has is no mistake: that may be the nexd that this configuration runs. */
@@ -160,7 +240,7 @@ static void state_check(struct check *check)
         const struct rule *rules = state_rules(state, &count);
         fprintf(check->out, "state folder:   %s\n", folder);
         for (size_t i = 0; i < count; i++)
-            rule_check(check, &rules[i], " (added at run time)");
+            stored_rule_check(check, &rules[i]);
     }
     state_close(state);
 }
@@ -172,13 +252,15 @@ int check_run(const struct options *options, FILE *out, FILE *errors)
                           .errors = errors,
                           .status = EXIT_SUCCESS,
                           .first_port = first_port_read()};
+    policy_check(&check);
     wireguard_check(&check);
     network_check(&check);
     control_print(&check);
     metrics_check(&check);
     for (size_t i = 0; i < options->rule_count; i++)
-        rule_check(&check, &options->rules[i], "");
+        given_rule_check(&check, &options->rules[i]);
     state_check(&check);
+    policy_free(check.policy);
     fprintf(out, check.status ? "not ok\n" : "ok\n");
     return check.status;
 }

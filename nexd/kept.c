@@ -24,19 +24,20 @@ void kept_free(struct kept *kept)
     kept_init(kept);
 }
 
-static bool bound_to(int fd, uint16_t port)
+static bool bound_to(int fd, uint16_t port, const struct netaddr *at)
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     struct netsock local;
     return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
            netsock_from_sockaddr((const struct sockaddr *)&address, length, &local) == NX_OK &&
-           local.port == port;
+           local.port == port && (at->family == NETADDR_NONE || netaddr_equal(&local.addr, at));
 }
 
-int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, int *fd)
+int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, const struct netaddr *address,
+             int *fd)
 {
-    if (!bound_to(*fd, port))
+    if (!bound_to(*fd, port, address))
         return NX_EPROTO;
     for (size_t i = 0; i < kept->count; i++) {
         struct kept_socket *old = &kept->sockets[i];
@@ -77,9 +78,10 @@ void kept_drop_listeners(struct kept *kept)
 
 int kept_put_tunnel(struct kept *kept, uint16_t port, int *udp4, int *udp6)
 {
+    static const struct netaddr any = {.family = NETADDR_NONE};
     if (kept->tunnel4 >= 0)
         return NX_EEXIST;
-    if (!bound_to(*udp4, port) || (*udp6 >= 0 && !bound_to(*udp6, port)))
+    if (!bound_to(*udp4, port, &any) || (*udp6 >= 0 && !bound_to(*udp6, port, &any)))
         return NX_EPROTO;
     kept->tunnel4 = fd_release(udp4);
     kept->tunnel6 = fd_release(udp6);

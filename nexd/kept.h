@@ -25,8 +25,10 @@ void kept_init(struct kept *kept);
 void kept_free(struct kept *kept);
 
 /* Keeps the socket of an egress port, replacing an older one of that port and protocol. Takes *fd over (sets
- * it to -1) on NX_OK. NX_EPROTO: the descriptor is not bound to that port; NX_ENOMEM. */
-int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, int *fd);
+ * it to -1) on NX_OK. NX_EPROTO: the descriptor is not bound to that port, or not at `address` (family
+ * NETADDR_NONE: at whichever); NX_ENOMEM. */
+int kept_put(struct kept *kept, enum rule_protocol protocol, uint16_t port, const struct netaddr *address,
+             int *fd);
 /* Closes the kept socket of an egress port, if there is one. */
 /* Gives up every TCP listener. */
 void kept_drop_listeners(struct kept *kept);

@@ -10,6 +10,7 @@
 #include "nexd/network_setup.h"
 #include "nexd/options.h"
 #include "nexd/parent.h"
+#include "nexd/policy_file.h"
 #include "nexd/report/report.h"
 #include "nexd/zone.h"
 #include "seccomp/nexd.h"
@@ -130,9 +131,31 @@ static int identity_open(const struct options *options, struct state **state, st
     return err;
 }
 
+/* The policy, and whether it admits every rule of the command line. On NX_EINVAL and NX_ENOMEM the line for
+ * standard error is in `error` (OPTIONS_ERROR_MAX bytes). *out is NULL without a policy. */
+static int policy_open(const struct options *options, struct policy **out, char *error)
+{
+    char text[RULE_TEXT_MAX], why[POLICY_WHY_MAX];
+    _Static_assert((int)OPTIONS_ERROR_MAX >= (int)POLICY_ERROR_MAX, "errors of the policy pass through");
+    *out = NULL;
+    if (options->policy[0] == '\0')
+        return NX_OK;
+    int err = policy_file_load(options->policy, getuid(), config_warning, NULL, out, error);
+    for (size_t i = 0; err == NX_OK && i < options->rule_count; i++) {
+        const struct rule *const rule = &options->rules[i];
+        const struct policy_verdict verdict = policy_rule(*out, rule);
+        if (verdict.reason == POLICY_ADMITTED)
+            continue;
+        snprintf(error, OPTIONS_ERROR_MAX, "%s rule %.80s: %s", rule_direction_name(rule->direction),
+                 rule_format(rule, text), policy_why(*out, verdict, why));
+        err = NX_EINVAL;
+    }
+    return err;
+}
+
 /* With everything in hand: until the end. `setup`: of network mode, else NULL. */
 static int proxy_run(const struct options *options, struct wgconf *conf, struct network_setup *setup,
-                     const struct identities *identities)
+                     const struct policy *policy, const struct identities *identities)
 {
     int status = EXIT_FAILURE;
     struct control_socket control = {.fd = -1};
@@ -140,6 +163,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf, struct 
     char state_error[STATE_ERROR_MAX] = "";
     struct parent_config config = {.rules = options->rules,
                                    .rule_count = options->rule_count,
+                                   .policy = policy,
                                    .network = setup ? &setup->config : NULL,
                                    .wgconf = conf,
                                    .control = &control,
@@ -184,7 +208,8 @@ out:
 }
 
 /* The following two: until the end; the sandbox's first stage is entered, and secrets can be kept. */
-static int static_mode(const struct options *options, const struct identities *identities)
+static int static_mode(const struct options *options, const struct policy *policy,
+                       const struct identities *identities)
 {
     char error[OPTIONS_ERROR_MAX];
     struct wgconf conf;
@@ -193,16 +218,16 @@ static int static_mode(const struct options *options, const struct identities *i
         return OPTIONS_EXIT_USAGE;
     }
     zones_number(&conf);
-    int status = proxy_run(options, &conf, NULL, identities);
+    int status = proxy_run(options, &conf, NULL, policy, identities);
     wgconf_free(&conf);
     return status;
 }
 
 static int network_mode(const struct options *options, struct network_setup *setup,
-                        const struct identities *identities)
+                        const struct policy *policy, const struct identities *identities)
 {
     struct wgconf conf = {.mtu = NETWORK_MTU};
-    int status = proxy_run(options, &conf, setup, identities);
+    int status = proxy_run(options, &conf, setup, policy, identities);
     wgconf_free(&conf);
     return status;
 }
@@ -213,10 +238,17 @@ static int proxy(struct options *options)
     const bool in_network = options->wireguard_config[0] == '\0';
     char error[OPTIONS_ERROR_MAX];
     struct identities identities;
+    struct policy *policy = NULL;
     log_init("nexd", options->log_level);
     log_set_format(options->log_format, log_journal_detect(getenv("JOURNAL_STREAM")));
+    if (policy_open(options, &policy, error)) {
+        fprintf(stderr, "nexd: %s\n", error);
+        policy_free(policy);
+        return OPTIONS_EXIT_USAGE;
+    }
     if (in_network && network_setup_make(options, true, &setup, config_warning, NULL, error)) {
         fprintf(stderr, "nexd: %s\n", error);
+        policy_free(policy);
         return OPTIONS_EXIT_USAGE;
     }
     if (in_network && setup.service.service_defaulted)
@@ -232,9 +264,12 @@ static int proxy(struct options *options)
         log_warn("the children run as root, without capabilities, and not as users of their own: %s", shared);
     if (sodium_init() < 0) {
         log_error("libsodium does not start: no source of random numbers");
+        policy_free(policy);
         return EXIT_FAILURE;
     }
-    int status = in_network ? network_mode(options, &setup, &identities) : static_mode(options, &identities);
+    int status = in_network ? network_mode(options, &setup, policy, &identities)
+                            : static_mode(options, policy, &identities);
+    policy_free(policy);
     network_setup_wipe(&setup);
     return status;
 }

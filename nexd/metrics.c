@@ -72,9 +72,11 @@ void metrics_query(struct parent_child *child, uint32_t request)
 {
     const struct parent *parent = child->parent;
     const struct supervisor *supervisor = &parent->supervisor;
-    uint64_t failed = 0;
+    uint64_t failed = 0, barred = 0;
     for (size_t i = 0; i < parent->rules.count; i++)
         failed += parent->rules.entries[i].failed;
+    for (size_t i = 0; i < parent->rules.count; i++)
+        barred += parent->rules.entries[i].barred;
     const struct ipc_metric numbers[] = {
         {METRIC_STARTS_TUNNELD, supervisor->children[0].starts},
         {METRIC_STARTS_PROXYD, supervisor->children[1].starts},
@@ -82,6 +84,8 @@ void metrics_query(struct parent_child *child, uint32_t request)
         {METRIC_READY, parent->readiness.reached},
         {METRIC_DRAINING, parent->drain.wanted},
         {METRIC_RULES_FAILED, failed},
+        {METRIC_RULES_BARRED, barred},
+        {METRIC_REQUESTS_REFUSED, parent->guard.refused},
         {METRIC_START_TIME, parent->metrics.start_wall_ns / NS_PER_S},
     };
     const struct ipc_result end = {.result = IPC_OK};

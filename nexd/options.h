@@ -37,6 +37,7 @@ struct options {
     enum options_command command;
     enum options_command help_topic; /* with OPTIONS_HELP; OPTIONS_HELP is nexd as a whole */
     char config_file[PATH_MAX];      /* "" = none */
+    char policy[PATH_MAX];           /* the operator's; "" = none */
     char wireguard_config[PATH_MAX]; /* static mode; "" = network mode: `network` says which network */
     struct options_network network;
     bool exit_node_client; /* never true: refused */

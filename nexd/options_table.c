@@ -165,6 +165,16 @@ const struct flag options_flags[] = {
      .argument = "ADDRESS:PORT",
      .example = "127.0.0.1:9586",
      .help = "Serve Prometheus metrics, /healthz and /readyz over HTTP\nat this address of the host"},
+    {.name = "policy",
+     .environment = "NEXD_POLICY",
+     .read = flag_read_path,
+     .offset = TARGET(policy),
+     .max = PATH_MAX,
+     .argument = "FILE",
+     .example = "/etc/nexd/policy",
+     .help =
+         "Operator's policy: which rules may exist, wherever they\ncome from, how much they may carry, and "
+         "who may change\nthem. A file that only root or the user who starts nexd\ncan write"},
     {.name = "report-version",
      .environment = "NEXD_REPORT_VERSION",
      .read = read_report_version,

@@ -28,7 +28,8 @@ struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role)
 
 bool parent_rules_are_fixed(const struct parent *parent)
 {
-    return parent->config->unattended;
+    unsigned line;
+    return parent->config->unattended || !policy_run_time_rules(parent->config->policy, &line);
 }
 
 void parent_fail(struct parent *parent)
@@ -336,6 +337,9 @@ static int parent_open(struct parent *parent, const struct parent_config *config
         parent->proxyd_option = ports_option(&parent->rules, config->metrics_listen, config->network != NULL);
     if (!err)
         err = readiness_init(&parent->readiness, parent->rules.count);
+    for (size_t i = 0; !err && i < parent->rules.count; i++)
+        if (parent->rules.entries[i].barred) /* nobody is going to bind it */
+            readiness_rule_bound(&parent->readiness, i);
     if (!err)
         err = events_open(parent);
     if (err)

@@ -9,6 +9,7 @@
 #include "ipc/link.h"
 #include "nexd/control_socket.h"
 #include "nexd/drain.h"
+#include "nexd/guard.h"
 #include "nexd/identity.h"
 #include "nexd/join.h"
 #include "nexd/kept.h"
@@ -48,6 +49,7 @@ enum parent_request {
 struct parent_config {
     const struct rule *rules; /* of the command line */
     size_t rule_count;
+    const struct policy *policy;          /* the operator's; NULL = none */
     struct state *state;                  /* NULL: rules cannot be changed at run time, … */
     const char *state_missing;            /* … for this reason, which then is not NULL */
     const struct network_config *network; /* the control plane's network to join; NULL: static mode */
@@ -90,6 +92,7 @@ struct parent {
     struct readiness readiness;
     struct rulebook rules;
     struct rule_change rule_change;
+    struct guard guard;
     struct drain drain;
     struct metrics_listener metrics;
     struct join join;
@@ -107,8 +110,7 @@ int parent_run(const struct parent_config *config);
 /* -- Between parent.c, provision.c and reports.c -- */
 
 struct parent_child *parent_child_of(struct parent *parent, enum ipc_role role);
-/* Nobody can ask for changes: there is no control socket. What asks nevertheless is a child in hostile hands.
- */
+/* Rules do not change while nexd runs: there is no control socket, or the operator's policy says so. */
 bool parent_rules_are_fixed(const struct parent *parent);
 /* Carries out what the supervisor wants done, and sets the timer anew. Call after each event reported to it.
  */

@@ -42,6 +42,8 @@ char *ports_option(const struct rulebook *rules, const struct netsock *metrics, 
     set_add(&connect, DNS_PORT); /* answers that do not fit into a datagram */
     for (size_t i = 0; i < rules->count; i++) {
         const struct rule *rule = &rules->entries[i].rule;
+        if (rules->entries[i].barred)
+            continue;
         if (rule->protocol == RULE_TCP && rule->direction == RULE_EGRESS)
             set_add(&bind, rule->listen_port);
         else if (rule->protocol == RULE_TCP)

@@ -1,5 +1,7 @@
 /* What each child needs to know, sent as a whole each time a process of it comes up.
  *
+ * Each: what it has to enforce of the operator's policy (guard.c).
+ *
  * proxyd:  that it is to drain, if it is; the listener of metrics; the kept sockets, then TUNNEL_BIND unless
  * the tunnel's sockets are kept too, then the rules. tunneld: key, addresses, the tunnel's sockets, preshared
  * keys, rules. ctld: the device's public side, rules, peers of the configuration, the control socket.
@@ -28,7 +30,8 @@ enum { PROVISION_FIXED_MAX = 64 + FEED_QUEUE_MAX + 2 * RULE_CHANGE_QUEUE_MAX };
 size_t provision_messages_max(const struct parent *parent)
 {
     const struct parent_config *config = parent->config;
-    size_t messages = PROVISION_FIXED_MAX + 2 * parent->rules.count + vault_preshared_count(config->vault);
+    size_t messages = PROVISION_FIXED_MAX + guard_messages_max(parent) + 2 * parent->rules.count +
+                      vault_preshared_count(config->vault);
     for (size_t i = 0; i < config->wgconf->peer_count; i++)
         messages += 1 + config->wgconf->peers[i].allowed_count / IPC_PREFIXES_MAX;
     return messages;
@@ -42,13 +45,15 @@ static void send_one(struct parent_child *child, int *err, enum ipc_type type, u
         *err = ipc_send(child->link, type, request, body);
 }
 
-/* Not those that are going; ctld is told of none that is not promised yet. */
+/* Not those that are going; ctld is told of none that is not promised yet, and nobody else of those that the
+ * policy bars. */
 static void send_rules(struct parent_child *child, int *err)
 {
     const struct rulebook *book = &child->parent->rules;
     for (size_t i = 0; i < book->count; i++) {
         const struct rulebook_entry *entry = &book->entries[i];
-        if (entry->state == RULEBOOK_GOING || (child->role == IPC_CTLD && entry->state == RULEBOOK_COMING))
+        if (entry->state == RULEBOOK_GOING || (entry->barred && child->role != IPC_CTLD) ||
+            (child->role == IPC_CTLD && entry->state == RULEBOOK_COMING))
             continue;
         struct ipc_rule_add add;
         rule_change_add_fill(entry, &add);
@@ -80,6 +85,7 @@ static void send_outlets(struct parent_child *child, int *err)
 static void send_proxyd(struct parent_child *child, int *err)
 {
     const struct kept *kept = &child->parent->kept;
+    guard_provision(child, err);
     drain_provision(child, err);
     metrics_provision(child, err);
     for (size_t i = 0; i < kept->count; i++) {
@@ -122,6 +128,7 @@ static void send_tunneld(struct parent_child *child, int *err)
 {
     const struct parent_config *config = child->parent->config;
     struct ipc_tunnel_config tunnel = {0};
+    guard_provision(child, err);
     if (config->network) { /* the rest follows when the addresses are known */
         send_tunnel_sockets(child, err);
         return;
@@ -183,6 +190,7 @@ static void send_ctld(struct parent_child *child, int *err)
 {
     const struct parent_config *config = child->parent->config;
     send_device(child, err);
+    guard_provision(child, err);
     drain_provision(child, err);
     metrics_provision(child, err);
     send_rules(child, err);

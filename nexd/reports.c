@@ -87,9 +87,11 @@ static void keep(struct parent_child *child, enum rule_protocol protocol, uint16
         return; /* its last rule is going already */
     if (child->parent->drain.wanted && protocol == RULE_TCP)
         return; /* it was under way when draining began */
-    int err = kept_put(&child->parent->kept, protocol, port, fd);
+    unsigned line;
+    const struct netaddr address = policy_listen(child->parent->config->policy, protocol, port, &line);
+    int err = kept_put(&child->parent->kept, protocol, port, &address, fd);
     if (err == NX_EPROTO)
-        parent_misbehaved(child, "socket that is not bound to its port");
+        parent_misbehaved(child, "socket that is not bound to its port, or not at the policy's address");
     else if (err)
         log_warn("%s port %u will not survive a restart of %s: %s", rule_protocol_name(protocol), port,
                  child->name, nx_strerror(err));
@@ -124,6 +126,8 @@ static void tunnel_ready(struct parent_child *child, const struct ipc_tunnel_rea
 /* An operator's wish through ctld: for every process, and for those started later. */
 static void log_level(struct parent_child *child, uint32_t request, const struct ipc_log_level *message)
 {
+    if (!guard_permits(child, request, message->level == LOG_LEVEL_DEBUG ? "SetDebugOn" : "SetDebugOff"))
+        return;
     log_set_level((enum log_level)message->level);
     for (size_t i = 0; i < SUPERVISOR_CHILDREN; i++)
         ipc_send(child->parent->children[i].link, IPC_MSG_LOG_LEVEL, 0, message);
@@ -148,8 +152,10 @@ static void rule_request(struct parent_child *child, uint32_t request, const str
 {
     static const struct ipc_result refused = {.result = IPC_NOT_PERMITTED,
                                               .text = "nexd is draining: start it anew to add rules"};
-    if (parent_rules_are_fixed(child->parent))
+    if (child->parent->config->unattended)
         parent_misbehaved(child, "it wants to change rules, and nobody can have asked it to");
+    else if (!guard_permits_change(child, request, message))
+        return;
     else if (child->parent->drain.wanted && !message->remove)
         ipc_send(child->link, IPC_MSG_RESULT, request, &refused);
     else
@@ -184,6 +190,9 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
     case IPC_MSG_LINK_BROKEN:
         link_broken(child, &body->link_broken);
         break;
+    case IPC_MSG_CALLER:
+        guard_caller(child, message->header.request, body->caller.client);
+        break;
     case IPC_MSG_RULE_REQUEST:
         rule_request(child, message->header.request, &body->rule_request);
         break;
@@ -197,7 +206,8 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         sandboxes_query(child, message->header.request);
         break;
     case IPC_MSG_DRAIN:
-        drain_request(parent, message->header.request);
+        if (guard_permits(child, message->header.request, "Drain"))
+            drain_request(parent, message->header.request);
         break;
     case IPC_MSG_LOG_LEVEL:
         log_level(child, message->header.request, &body->log_level);

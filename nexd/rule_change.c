@@ -46,6 +46,9 @@ void rule_change_add_fill(const struct rulebook_entry *entry, struct ipc_rule_ad
                                  .listen_port = entry->rule.listen_port,
                                  .dest_port = entry->rule.dest_port};
     memcpy(out->host, entry->rule.host, sizeof entry->rule.host);
+    out->flows_max = (uint32_t)entry->limits.flows.value;
+    out->flows_line = entry->limits.flows.line;
+    out->bytes_per_s_max = entry->limits.bandwidth.value;
 }
 
 /* -- Telling the children -- */
@@ -162,15 +165,23 @@ static int rule_read(const struct ipc_rule_request *message, struct rule *out, c
 
 static void add_begin(struct rule_change *rc, uint32_t request, const struct rule *rule, uint64_t now_ns)
 {
+    struct policy_rule_limits limits;
+    char error[RULE_CHANGE_ERROR_MAX];
+    if (rc->ops->judge(rc->arg, rule, &limits, error)) {
+        log_warn("a rule is refused: %s", error);
+        answer(rc, request, IPC_POLICY, error);
+        return;
+    }
     if (rulebook_match(rc->book, rule)) {
         answer(rc, request, IPC_IN_USE, "port already in use by another proxy rule");
         return;
     }
-    const struct rulebook_entry *entry = rulebook_add(rc->book, rule, true, RULEBOOK_COMING);
+    struct rulebook_entry *entry = rulebook_add(rc->book, rule, true, RULEBOOK_COMING);
     if (!entry) {
         answer(rc, request, IPC_LIMIT, "there is no room for another proxy rule");
         return;
     }
+    entry->limits = limits;
     rc->phase = RULE_CHANGE_ADDING;
     rc->rule_id = entry->id;
     rc->request = request;

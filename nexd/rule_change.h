@@ -31,6 +31,8 @@ struct rule_change_ops {
     /* The rulebook's rules that are to be stored must survive from now on. An error's text goes to `error`
      * (RULE_CHANGE_ERROR_MAX bytes). */
     int (*store)(void *arg, char *error);
+    /* May this rule exist? NX_OK and what it is granted; else the reason is in `error`, as above. */
+    int (*judge)(void *arg, const struct rule *rule, struct policy_rule_limits *limits, char *error);
     /* The operator's answer, to ctld. */
     void (*answer)(void *arg, uint32_t request, enum ipc_outcome outcome, const char *text);
     /* An egress port's last rule goes: its kept socket is of no use any more. */

@@ -81,7 +81,8 @@ bool rulebook_has_listener(const struct rulebook *book, enum rule_direction dire
     const struct rule wanted = {.direction = direction, .protocol = protocol, .listen_port = port};
     for (size_t i = 0; i < book->count; i++) {
         const struct rulebook_entry *entry = &book->entries[i];
-        if ((going || entry->state != RULEBOOK_GOING) && rule_same_listener(&entry->rule, &wanted))
+        if ((going || (entry->state != RULEBOOK_GOING && !entry->barred)) &&
+            rule_same_listener(&entry->rule, &wanted))
             return true;
     }
     return false;

@@ -7,6 +7,7 @@
 #define NEXD_NEXD_RULEBOOK_H
 
 #include "common/rule.h"
+#include "policy/policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +26,8 @@ struct rulebook_entry {
     bool at_run_time; /* it can be removed again, and is stored */
     bool failed;      /* STANDING, but proxyd could not have its port; it is tried again */
     char *problem;    /* … and why, for operators; kept until proxyd has it. NULL = none */
+    bool barred;      /* STANDING, and stored, but the operator's policy refuses it; `problem` says why */
+    struct policy_rule_limits limits; /* that the policy grants it */
     enum rulebook_state state;
 };
 
@@ -47,7 +50,7 @@ void rulebook_problem(struct rulebook_entry *entry, const char *why);
 struct rulebook_entry *rulebook_find(const struct rulebook *book, uint32_t id);
 /* The STANDING rule, added at run time, that equals `rule`; NULL if there is none. */
 struct rulebook_entry *rulebook_match(const struct rulebook *book, const struct rule *rule);
-/* A rule of that listener that is not GOING, or with `going` any. */
+/* A rule of that listener that is neither GOING nor barred, or with `going` any. */
 bool rulebook_has_listener(const struct rulebook *book, enum rule_direction direction,
                            enum rule_protocol protocol, uint16_t port, bool going);
 /* What is to be stored: the STANDING rules that were added at run time. The caller frees *rules. NX_ENOMEM.

@@ -36,6 +36,14 @@ static int store(void *arg, char *error)
     return err;
 }
 
+static int judge(void *arg, const struct rule *rule, struct policy_rule_limits *limits, char *error)
+{
+    struct parent *parent = arg;
+    int err = guard_rule(parent, rule, limits, error);
+    parent->guard.refused += err != NX_OK;
+    return err;
+}
+
 static void answer(void *arg, uint32_t request, enum ipc_outcome outcome, const char *text)
 {
     struct parent_child *ctld = parent_child_of(arg, IPC_CTLD);
@@ -57,16 +65,41 @@ static void stuck(void *arg, enum ipc_role child, const char *why)
     parent_misbehaved(parent_child_of(arg, child), why);
 }
 
-static const struct rule_change_ops ops = {
-    .send = send_to, .store = store, .answer = answer, .port_free = port_free, .stuck = stuck};
+static const struct rule_change_ops ops = {.send = send_to,
+                                           .store = store,
+                                           .judge = judge,
+                                           .answer = answer,
+                                           .port_free = port_free,
+                                           .stuck = stuck};
+
+/* `why` without the rule itself in front of it, which operators see beside it. */
+static const char *reason_of(const struct rulebook_entry *entry, const char *why)
+{
+    char rule[RULE_TEXT_MAX], start[RULE_TEXT_MAX + 32];
+    int length = snprintf(start, sizeof start, "%s rule %s: ", rule_direction_name(entry->rule.direction),
+                          rule_format(&entry->rule, rule));
+    return strncmp(why, start, (size_t)length) == 0 ? why + length : why;
+}
 
 /* -- Start -- */
 
-static int rules_append(struct rulebook *book, const struct rule *rules, size_t count, bool at_run_time)
+/* A rule of the command line that the policy refuses has ended the start before this. One that was stored
+ * when the policy was another stays where it is, out of force, until the policy admits it again or somebody
+ * removes it. */
+static int rules_append(struct parent *parent, const struct rule *rules, size_t count, bool at_run_time)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!rulebook_add(book, &rules[i], at_run_time, RULEBOOK_STANDING))
+    char error[RULE_CHANGE_ERROR_MAX];
+    for (size_t i = 0; i < count; i++) {
+        struct rulebook_entry *entry =
+            rulebook_add(&parent->rules, &rules[i], at_run_time, RULEBOOK_STANDING);
+        if (!entry)
             return NX_ENOMEM;
+        if (guard_rule(parent, &rules[i], &entry->limits, error) == NX_OK)
+            continue;
+        entry->barred = true;
+        rulebook_problem(entry, reason_of(entry, error));
+        log_error("a stored rule is not in force: %s", error);
+    }
     return NX_OK;
 }
 
@@ -75,24 +108,21 @@ int rules_open(struct parent *parent)
     const struct parent_config *config = parent->config;
     size_t stored_count = 0;
     const struct rule *stored = config->state ? state_rules(config->state, &stored_count) : NULL;
-    int err = rules_append(&parent->rules, config->rules, config->rule_count, false);
+    int err = rules_append(parent, config->rules, config->rule_count, false);
     if (!err)
-        err = rules_append(&parent->rules, stored, stored_count, true);
+        err = rules_append(parent, stored, stored_count, true);
     rule_change_init(&parent->rule_change, &parent->rules, &ops, parent);
     return err;
 }
 
 /* -- Reports -- */
 
-/* For operators; without the rule itself, which they see beside it. What does not fit into the link's queue
+/* For operators. What does not fit into the link's queue
  * now is said again with the next try, and to each new process of ctld. */
 static void problem_tell(struct parent *parent, struct rulebook_entry *entry, const char *why)
 {
-    char rule[RULE_TEXT_MAX], start[RULE_TEXT_MAX + 32];
     struct ipc_rule_problem problem = {.rule_id = entry->id};
-    int length = snprintf(start, sizeof start, "%s rule %s: ", rule_direction_name(entry->rule.direction),
-                          rule_format(&entry->rule, rule));
-    rulebook_problem(entry, strncmp(why, start, (size_t)length) == 0 ? why + length : why);
+    rulebook_problem(entry, reason_of(entry, why));
     snprintf(problem.text, sizeof problem.text, "%s", entry->problem ? entry->problem : "");
     struct parent_child *ctld = parent_child_of(parent, IPC_CTLD);
     int err = ipc_send(ctld->link, IPC_MSG_RULE_PROBLEM, 0, &problem);

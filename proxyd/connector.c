@@ -37,20 +37,22 @@ struct connect_request {
 struct connector {
     struct event_base *base;
     struct resolver *resolver;
+    struct admission *admission;
     struct rule_table *rules;
     struct outbox *answers;
     size_t pending;
     LIST_HEAD(, connect_request) requests[REQUEST_BUCKETS];
 };
 
-struct connector *connector_new(struct event_base *base, struct resolver *resolver, struct rule_table *rules,
-                                struct outbox *answers)
+struct connector *connector_new(struct event_base *base, struct resolver *resolver,
+                                struct admission *admission, struct rule_table *rules, struct outbox *answers)
 {
     struct connector *const connector = calloc(1, sizeof(*connector));
     if (!connector)
         return NULL;
     connector->base = base;
     connector->resolver = resolver;
+    connector->admission = admission;
     connector->rules = rules;
     connector->answers = answers;
     return connector;
@@ -105,18 +107,23 @@ static void request_connected(struct connect_request *request, const struct eyeb
     request_free(request);
 }
 
+static void failure_note(struct rule_entry *entry, const struct connect_request *request)
+{
+    static struct log_ratelimit limit = {.per_second = 2, .burst = 10};
+    char name[RULE_NAME_MAX];
+    rule_stats_note(entry, &request->failure);
+    if (log_ratelimit_ok(&limit))
+        log_warn("%s: %s", rule_entry_name(entry, name), request->failure.text);
+}
+
 /* The present rule has failed, as `failure` says. */
 static void request_note_failure(struct connect_request *request)
 {
     struct rule_entry *const entry = rule_table_find(request->connector->rules, request->rule_id);
     if (!entry)
         return;
-    static struct log_ratelimit limit = {.per_second = 2, .burst = 10};
-    char name[RULE_NAME_MAX];
     balance_failed(rule_entry_health(entry), clock_now_ns());
-    rule_stats_note(entry, &request->failure);
-    if (log_ratelimit_ok(&limit))
-        log_warn("%s: %s", rule_entry_name(entry, name), request->failure.text);
+    failure_note(entry, request);
 }
 
 static void request_note_outcome(struct connect_request *request, const struct eyeballs_outcome *outcome)
@@ -173,13 +180,20 @@ static int request_name_failed(struct connect_request *request, const struct rul
     return NX_ENOENT;
 }
 
-/* Results as of request_race(). */
+/* Results as of request_race(). The addresses that the policy was asked about are those that are tried. */
 static int request_use_answer(struct connect_request *request, const struct rule_entry *entry,
                               const struct resolver_answer *answer)
 {
     if (answer->err != NX_OK)
         return request_name_failed(request, entry, answer->err);
-    return request_race(request, entry, answer->addrs, answer->count);
+    struct netaddr addrs[RESOLVER_ADDRS_MAX];
+    const size_t count =
+        admission_addresses(request->connector->admission, entry, answer, addrs, &request->failure);
+    if (count == 0) {
+        request_note_failure(request);
+        return NX_EPERM;
+    }
+    return request_race(request, entry, addrs, count);
 }
 
 static void on_resolved(const struct resolver_answer *answer, void *arg)
@@ -192,9 +206,24 @@ static void on_resolved(const struct resolver_answer *answer, void *arg)
         request_continue(request);
 }
 
-static int request_try(struct connect_request *request, const struct rule_entry *entry)
+/* May a flow of this rule begin? */
+static int request_admit(struct connect_request *request, struct rule_entry *entry)
+{
+    const int err = admission_flow(request->connector->admission, entry, &request->failure);
+    if (err == NX_OK)
+        return err;
+    failure_note(entry, request);
+    if (err == NX_EPERM) /* it would be the same with the others */
+        request->walk->next = request->walk->count;
+    return err;
+}
+
+static int request_try(struct connect_request *request, struct rule_entry *entry)
 {
     request->rule_id = entry->id;
+    const int refused = request_admit(request, entry);
+    if (refused != NX_OK)
+        return refused;
     balance_trying(rule_entry_health(entry), clock_now_ns());
     if (entry->rule.addr.family != NETADDR_NONE)
         return request_race(request, entry, &entry->rule.addr, 1);

@@ -2,6 +2,7 @@
 #ifndef NEXD_PROXYD_CONNECTOR_H
 #define NEXD_PROXYD_CONNECTOR_H
 
+#include "proxyd/admission.h"
 #include "proxyd/outbox.h"
 #include "proxyd/resolver.h"
 #include "proxyd/rules.h"
@@ -11,7 +12,8 @@ enum { CONNECTOR_PENDING_MAX = 4096, CONNECTOR_TIMEOUT_MS = 10000 };
 struct connector;
 
 /* `answers` goes to tunneld. All arguments outlive the connector. NULL when out of memory. */
-struct connector *connector_new(struct event_base *base, struct resolver *resolver, struct rule_table *rules,
+struct connector *connector_new(struct event_base *base, struct resolver *resolver,
+                                struct admission *admission, struct rule_table *rules,
                                 struct outbox *answers);
 /* Aborts everything without an answer. NULL is harmless. */
 void connector_free(struct connector *connector);

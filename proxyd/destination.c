@@ -4,6 +4,8 @@
  * asked about for every flow, so that the flows that begin after a device's address has changed go to the new
  * one.
  *
+ * The operator's policy is asked about each flow, and about each address of a name.
+ *
  * One address of a name is used, IPv4 first: every device of a mesh has one, while IPv6 is optional. */
 #include "proxyd/destination.h"
 
@@ -33,6 +35,7 @@ static int destination_lookup(struct destination_wait *wait, const struct rule_e
         answer->count = mesh_names_find(names, entry->rule.host, answer->addrs);
         answer->err = NX_OK;
         answer->ttl_s = 0;
+        answer->from_host = false;
         if (answer->count > 0)
             return NX_OK;
     }
@@ -46,29 +49,47 @@ static void destination_set(struct destination *out, const struct rule_entry *en
     out->dest = (struct netsock){.addr = *addr, .port = entry->rule.dest_port};
 }
 
-/* NX_OK, or NX_ENOENT: this rule's name does not resolve. */
-static int destination_use_answer(struct destination *out, struct rule_entry *entry,
-                                  const struct resolver_answer *answer)
+static void failure_note(struct rule_entry *entry, const struct failure *failure)
 {
     static struct log_ratelimit limit = {.per_second = 2, .burst = 10};
-    struct balance_health *const health = rule_entry_health(entry);
     char name[RULE_NAME_MAX];
-    if (answer->err != NX_OK) {
-        balance_failed(health, clock_now_ns());
+    rule_stats_note(entry, failure);
+    if (log_ratelimit_ok(&limit))
+        log_warn("%s: %s", rule_entry_name(entry, name), failure->text);
+}
+
+/* May a flow of this rule begin? As admission_flow(); a refusal is noted. */
+static int flow_admit(struct destination_chooser *chooser, struct rule_entry *entry, struct failure *failure)
+{
+    const int err = admission_flow(chooser->admission, entry, failure);
+    if (err != NX_OK)
+        failure_note(entry, failure);
+    return err;
+}
+
+/* NX_OK, or NX_ENOENT: this rule's name does not resolve, or to nothing that it may. */
+static int destination_use_answer(const struct destination_chooser *chooser, struct destination *out,
+                                  struct rule_entry *entry, const struct resolver_answer *answer)
+{
+    struct balance_health *const health = rule_entry_health(entry);
+    struct netaddr addrs[RESOLVER_ADDRS_MAX];
+    size_t count = 0, use = 0;
+    if (answer->err != NX_OK)
         failure_set(&out->failure, failure_from_resolver(answer->err), "%s: %s", entry->rule.host,
                     resolver_strerror(answer->err));
-        rule_stats_note(entry, &out->failure);
-        if (log_ratelimit_ok(&limit))
-            log_warn("%s: %s", rule_entry_name(entry, name), out->failure.text);
+    else
+        count = admission_addresses(chooser->admission, entry, answer, addrs, &out->failure);
+    if (count == 0) {
+        balance_failed(health, clock_now_ns());
+        failure_note(entry, &out->failure);
         return NX_ENOENT;
     }
-    size_t use = 0;
-    while (use < answer->count - 1 && answer->addrs[use].family != NETADDR_V4)
+    while (use < count - 1 && addrs[use].family != NETADDR_V4)
         use++;
-    if (answer->addrs[use].family != NETADDR_V4)
+    if (addrs[use].family != NETADDR_V4)
         use = 0;
     balance_worked(health);
-    destination_set(out, entry, &answer->addrs[use]);
+    destination_set(out, entry, &addrs[use]);
     return NX_OK;
 }
 
@@ -95,7 +116,7 @@ static void on_resolved(const struct resolver_answer *answer, void *arg)
     struct destination_wait *const wait = arg;
     struct rule_entry *const entry = rule_table_find(wait->chooser->rules, wait->rule_id);
     wait->resolving = NULL;
-    int err = entry ? destination_use_answer(&wait->out, entry, answer) : NX_ENOENT;
+    int err = entry ? destination_use_answer(wait->chooser, &wait->out, entry, answer) : NX_ENOENT;
     if (err != NX_OK)
         err = wait_continue(wait);
     if (err != NX_OK)
@@ -111,6 +132,11 @@ static int wait_continue(struct destination_wait *wait)
 {
     struct rule_entry *entry;
     while ((entry = rule_walk_next(wait->walk, wait->chooser->rules)) != NULL) {
+        const int err = flow_admit(wait->chooser, entry, &wait->out.failure);
+        if (err == NX_EPERM)
+            return NX_OK; /* it would be the same with the others */
+        if (err != NX_OK)
+            continue;
         if (entry->rule.addr.family != NETADDR_NONE) {
             destination_set(&wait->out, entry, &entry->rule.addr);
             return NX_OK;
@@ -120,7 +146,7 @@ static int wait_continue(struct destination_wait *wait)
         balance_trying(rule_entry_health(entry), clock_now_ns());
         if (destination_lookup(wait, entry, &answer, on_resolved) == NX_EAGAIN)
             return NX_EAGAIN;
-        if (destination_use_answer(&wait->out, entry, &answer) == NX_OK)
+        if (destination_use_answer(wait->chooser, &wait->out, entry, &answer) == NX_OK)
             return NX_OK;
     }
     return NX_OK; /* a failure */
@@ -155,10 +181,17 @@ int destination_choose(struct destination_chooser *chooser, struct rule_set *set
     *wait = NULL;
     out->rule_id = 0;
     /* The common case, without allocation: the rule whose turn it is names an address. */
-    const struct rule_entry *const entry = set->rules[(set->turn + 1) % set->count];
+    struct rule_entry *const entry = set->rules[(set->turn + 1) % set->count];
     if (entry->rule.addr.family == NETADDR_NONE)
         return destination_walk(chooser, set, out, wait);
     set->turn++;
+    const int err = admission_flow(chooser->admission, entry, &out->failure);
+    if (err == NX_ERANGE && set->count > 1)
+        return destination_walk(chooser, set, out, wait);
+    if (err != NX_OK) {
+        failure_note(entry, &out->failure);
+        return NX_OK;
+    }
     destination_set(out, entry, &entry->rule.addr);
     return NX_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef NEXD_PROXYD_DESTINATION_H
 #define NEXD_PROXYD_DESTINATION_H
 
+#include "proxyd/admission.h"
 #include "proxyd/mesh_names.h"
 #include "proxyd/resolver.h"
 #include "proxyd/rules.h"
@@ -12,6 +13,7 @@ struct destination_wait;
 struct destination_chooser {
     struct resolver *resolver;
     struct rule_table *rules;
+    struct admission *admission;
     const struct mesh_names *names; /* NULL: no mesh has names */
     size_t pending;                 /* flows that wait for a name */
 };

@@ -260,9 +260,10 @@ static struct listener *listener_create(struct listeners *listeners, const struc
     FD_AUTO int fd = -1;
     char name[RULE_NAME_MAX];
     const uint16_t port = rule->rule.listen_port;
-    if (wildcard_bind(SOCK_STREAM, WILDCARD_DUAL, port, &fd) != NX_OK || tcp_options_set(fd) != NX_OK ||
+    const struct netaddr at = admission_listen(listeners->chooser->admission, &rule->rule);
+    if (wildcard_bind_at(SOCK_STREAM, &at, port, &fd) != NX_OK || tcp_options_set(fd) != NX_OK ||
         listen(fd, SOMAXCONN)) {
-        wildcard_failure(failure, rule_entry_name(rule, name), port, errno);
+        wildcard_failure(failure, rule_entry_name(rule, name), &at, port, errno);
         return NULL;
     }
     struct listener *const listener = listener_new(listeners, port, fd);

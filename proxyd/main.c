@@ -8,6 +8,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "ipc/metrics.h"
+#include "proxyd/admission.h"
 #include "proxyd/connector.h"
 #include "proxyd/listener.h"
 #include "proxyd/metrics_bind.h"
@@ -27,6 +28,7 @@ enum { FILES_MAX = 65536 };
 
 struct proxyd {
     const char *name_servers; /* --name-servers=, or NULL */
+    struct admission admission;
     struct rule_table rules;
     struct mesh_names mesh_names;
     struct resolver *resolver;
@@ -55,18 +57,21 @@ static int on_setup(struct child *child, void *arg)
     proxyd->resolver = resolver_new(base, &config);
     if (!proxyd->resolver)
         return -1;
-    proxyd->chooser = (struct destination_chooser){
-        .resolver = proxyd->resolver, .rules = &proxyd->rules, .names = &proxyd->mesh_names};
+    proxyd->chooser = (struct destination_chooser){.resolver = proxyd->resolver,
+                                                   .rules = &proxyd->rules,
+                                                   .admission = &proxyd->admission,
+                                                   .names = &proxyd->mesh_names};
     if (outbox_init(&proxyd->parent, base, NULL, NULL) != NX_OK ||
         outbox_init(&proxyd->tunneld, base, on_tunneld_ready, proxyd) != NX_OK ||
         outbox_init(&proxyd->ctld, base, NULL, NULL) != NX_OK)
         goto no_memory;
     queries_init(&proxyd->tunneld_queries, &proxyd->tunneld);
     queries_init(&proxyd->ctld_queries, &proxyd->ctld);
-    proxyd->connector = connector_new(base, proxyd->resolver, &proxyd->rules, &proxyd->tunneld);
+    proxyd->connector =
+        connector_new(base, proxyd->resolver, &proxyd->admission, &proxyd->rules, &proxyd->tunneld);
     proxyd->listeners =
         listeners_new(base, &proxyd->rules, &proxyd->chooser, &proxyd->tunneld, &proxyd->parent);
-    proxyd->udp_ports = udp_ports_new(base, &proxyd->tunneld, &proxyd->parent);
+    proxyd->udp_ports = udp_ports_new(base, &proxyd->admission, &proxyd->tunneld, &proxyd->parent);
     proxyd->outlets = outlets_new(base, proxyd->resolver, &proxyd->ctld);
     if (!proxyd->connector || !proxyd->listeners || !proxyd->udp_ports || !proxyd->outlets)
         goto no_memory;
@@ -95,6 +100,7 @@ static void on_teardown(struct child *child, void *arg)
     resolver_free(proxyd->resolver);
     mesh_names_destroy(&proxyd->mesh_names);
     rule_table_destroy(&proxyd->rules);
+    admission_destroy(&proxyd->admission);
 }
 
 /* -- From the parent ---------------------------------------------------------------------------------------
@@ -108,6 +114,8 @@ static void on_rule_add(struct proxyd *proxyd, uint32_t request, const struct ip
     const bool added = err == NX_OK;
     if (err == NX_EEXIST)
         err = NX_OK;
+    if (err == NX_OK)
+        err = admission_rule(&proxyd->admission, entry, &failure);
     if (err == NX_OK && entry->rule.direction == RULE_EGRESS)
         err = entry->rule.protocol == RULE_TCP ? listener_open(proxyd->listeners, entry, &failure)
                                                : udp_port_open(proxyd->udp_ports, entry, &failure);
@@ -171,6 +179,12 @@ static void on_parent_message(struct proxyd *proxyd, struct ipc_message *message
     struct failure failure = {.result = IPC_OK};
     int err;
     switch (message->header.type) {
+    case IPC_MSG_POLICY:
+        admission_begin(&proxyd->admission, &message->body.policy);
+        break;
+    case IPC_MSG_POLICY_LINE:
+        admission_line(&proxyd->admission, &message->body.policy_line);
+        break;
     case IPC_MSG_RULE_ADD:
         on_rule_add(proxyd, request, &message->body.rule_add);
         break;

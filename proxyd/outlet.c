@@ -13,6 +13,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "policy/special.h"
 #include "proxyd/failure.h"
 #include "proxyd/happy_eyeballs.h"
 
@@ -93,17 +94,7 @@ void outlets_free(struct outlets *outlets)
 
 bool outlet_address_is_inside(const struct netaddr *address)
 {
-    static const char *const inside[] = {
-        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16",    "224.0.0.0/3",     "::/127",
-        "fe80::/10", "ff00::/8",    "fd00:ec2::254/128", "fd20:ce::254/128"};
-    struct netaddr plain = *address;
-    netaddr_unmap(&plain);
-    for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
-        struct netprefix prefix;
-        if (netprefix_parse(inside[i], true, &prefix) == NX_OK && netprefix_contains(&prefix, &plain))
-            return true;
-    }
-    return false;
+    return special_range(address, false) != NULL;
 }
 
 /* localhost and what ends in it (RFC 6761), or such an address as text. */

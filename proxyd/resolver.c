@@ -169,7 +169,7 @@ static bool answer_from_names(struct resolver *resolver, const char *name, struc
     size_t length = strlen(name);
     if (name[length - 1] == '.')
         length--;
-    *answer = (struct resolver_answer){.err = NX_OK, .ttl_s = RESOLVER_TTL_STATIC_S};
+    *answer = (struct resolver_answer){.err = NX_OK, .ttl_s = RESOLVER_TTL_STATIC_S, .from_host = true};
     if (length >= suffix && strncmp(name + length - suffix, localhost, suffix) == 0 &&
         (length == suffix || name[length - suffix - 1] == '.')) {
         memcpy(answer->addrs, loopback, sizeof(loopback));

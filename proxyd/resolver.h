@@ -26,6 +26,7 @@ enum {
 struct resolver_answer {
     int err;
     uint32_t ttl_s; /* for how long it is good still */
+    bool from_host; /* localhost, or the hosts file: this host itself says so, no name server */
     size_t count;
     struct netaddr addrs[RESOLVER_ADDRS_MAX];
 };

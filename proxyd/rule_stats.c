@@ -23,6 +23,7 @@ static void answer_one(const struct rule_entry *entry, struct outbox *ctld, uint
         .timed_out = count[IPC_TIMED_OUT],
         .unreachable = count[IPC_UNREACHABLE],
         .limited = count[IPC_LIMIT],
+        .policy = count[IPC_POLICY],
         .failed = count[IPC_FAILED] + count[IPC_NOT_FOUND] + count[IPC_IN_USE] + count[IPC_NOT_PERMITTED],
         .last_error_unix_s = entry->failures.last_unix_s,
     };

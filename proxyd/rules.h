@@ -4,8 +4,10 @@
 #define NEXD_PROXYD_RULES_H
 
 #include "common/rule.h"
+#include "policy/policy.h"
 #include "proxyd/balance.h"
 #include "proxyd/failure.h"
+#include "proxyd/rate.h"
 
 #include <sys/queue.h>
 
@@ -24,6 +26,8 @@ struct rule_entry {
     struct rule rule;
     uint32_t scope_id; /* of rule.addr */
     struct rule_failures failures;
+    struct policy_rule_limits limits; /* what the policy grants it (admission.c) */
+    struct rate new_flows;
 };
 
 struct rule_set {

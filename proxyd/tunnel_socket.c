@@ -66,6 +66,6 @@ int tunnel_sockets_bind(uint16_t port, struct tunnel_sockets *out, struct failur
     if (err == NX_EAGAIN)
         failure_set(failure, IPC_IN_USE, "tunnel: no UDP port is free in both IPv4 and IPv6");
     else
-        wildcard_failure(failure, "tunnel (UDP)", port, errno);
+        wildcard_failure(failure, "tunnel (UDP)", NULL, port, errno);
     return NX_ESYS;
 }

@@ -25,6 +25,7 @@ struct udp_port {
 
 struct udp_ports {
     struct event_base *base;
+    const struct admission *admission;
     struct outbox *tunneld, *parent;
     LIST_HEAD(, udp_port) all;
 };
@@ -126,8 +127,9 @@ static struct udp_port *udp_port_create(struct udp_ports *ports, const struct ru
     FD_AUTO int fd = -1;
     char name[RULE_NAME_MAX];
     const uint16_t port = rule->rule.listen_port;
-    if (wildcard_bind(SOCK_DGRAM, WILDCARD_DUAL, port, &fd) != NX_OK || udp_options_set(fd) != NX_OK) {
-        wildcard_failure(failure, rule_entry_name(rule, name), port, errno);
+    const struct netaddr at = admission_listen(ports->admission, &rule->rule);
+    if (wildcard_bind_at(SOCK_DGRAM, &at, port, &fd) != NX_OK || udp_options_set(fd) != NX_OK) {
+        wildcard_failure(failure, rule_entry_name(rule, name), &at, port, errno);
         return NULL;
     }
     struct udp_port *const made = udp_port_new(ports, port, fd);
@@ -179,12 +181,14 @@ void udp_ports_announce(struct udp_ports *ports)
             udp_port_send(port, ports->tunneld, IPC_MSG_EGRESS_UDP);
 }
 
-struct udp_ports *udp_ports_new(struct event_base *base, struct outbox *tunneld, struct outbox *parent)
+struct udp_ports *udp_ports_new(struct event_base *base, const struct admission *admission,
+                                struct outbox *tunneld, struct outbox *parent)
 {
     struct udp_ports *const ports = calloc(1, sizeof(*ports));
     if (!ports)
         return NULL;
     ports->base = base;
+    ports->admission = admission;
     ports->tunneld = tunneld;
     ports->parent = parent;
     return ports;

@@ -2,6 +2,7 @@
 #ifndef NEXD_PROXYD_UDP_PORT_H
 #define NEXD_PROXYD_UDP_PORT_H
 
+#include "proxyd/admission.h"
 #include "proxyd/outbox.h"
 #include "proxyd/rules.h"
 
@@ -9,7 +10,8 @@ struct udp_ports;
 
 /* `tunneld` takes the sockets, `parent` their duplicates. All arguments outlive it. NULL when out of memory.
  */
-struct udp_ports *udp_ports_new(struct event_base *base, struct outbox *tunneld, struct outbox *parent);
+struct udp_ports *udp_ports_new(struct event_base *base, const struct admission *admission,
+                                struct outbox *tunneld, struct outbox *parent);
 /* NULL is harmless. */
 void udp_ports_free(struct udp_ports *ports);
 

@@ -13,11 +13,13 @@ bool wildcard_family_missing(int error)
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL || error == EPROTONOSUPPORT;
 }
 
-static int bind_family(int type, sa_family_t family, int v6_only, uint16_t port, int *out)
+/* `at`: its address may be of zeros, for all of its family. */
+static int bind_family(int type, const struct netsock *at, int v6_only, int *out)
 {
     static const int on = 1;
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_storage address;
+    const socklen_t length = netsock_to_sockaddr(at, &address);
+    const sa_family_t family = address.ss_family;
     FD_AUTO int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return NX_ESYS;
@@ -25,9 +27,7 @@ static int bind_family(int type, sa_family_t family, int v6_only, uint16_t port,
         return NX_ESYS;
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)))
         return NX_ESYS;
-    const int result = family == AF_INET6 ? bind(fd, (const struct sockaddr *)&v6, sizeof(v6))
-                                          : bind(fd, (const struct sockaddr *)&v4, sizeof(v4));
-    if (result)
+    if (bind(fd, (const struct sockaddr *)&address, length))
         return NX_ESYS;
     *out = fd_release(&fd);
     return NX_OK;
@@ -35,16 +35,27 @@ static int bind_family(int type, sa_family_t family, int v6_only, uint16_t port,
 
 int wildcard_bind(int type, enum wildcard_family family, uint16_t port, int *fd)
 {
+    const struct netsock any4 = {.addr.family = NETADDR_V4, .port = port};
+    const struct netsock any6 = {.addr.family = NETADDR_V6, .port = port};
     if (family == WILDCARD_V4)
-        return bind_family(type, AF_INET, 0, port, fd);
-    int err = bind_family(type, AF_INET6, family == WILDCARD_V6_ONLY, port, fd);
+        return bind_family(type, &any4, 0, fd);
+    int err = bind_family(type, &any6, family == WILDCARD_V6_ONLY, fd);
     if (err != NX_OK && family == WILDCARD_DUAL && wildcard_family_missing(errno))
-        err = bind_family(type, AF_INET, 0, port, fd);
+        err = bind_family(type, &any4, 0, fd);
     return err;
 }
 
-void wildcard_failure(struct failure *failure, const char *who, uint16_t port, int error)
+int wildcard_bind_at(int type, const struct netaddr *address, uint16_t port, int *fd)
 {
+    const struct netsock at = {.addr = *address, .port = port};
+    return address->family == NETADDR_NONE ? wildcard_bind(type, WILDCARD_DUAL, port, fd)
+                                           : bind_family(type, &at, 1, fd);
+}
+
+void wildcard_failure(struct failure *failure, const char *who, const struct netaddr *address, uint16_t port,
+                      int error)
+{
+    char text[NETADDR_TEXT_MAX];
     const enum ipc_outcome outcome = failure_from_errno(error);
     if (outcome == IPC_IN_USE)
         failure_set(failure, outcome,
@@ -56,6 +67,10 @@ void wildcard_failure(struct failure *failure, const char *who, uint16_t port, i
             "%s: port %u needs a right that this process does not have: choose a port from 1024 on, or set "
             "the sysctl net.ipv4.ip_unprivileged_port_start to %u",
             who, port, port);
+    else if (address && address->family != NETADDR_NONE)
+        failure_set(failure, outcome,
+                    "%s: port %u cannot be opened at %s, where the operator's policy wants it: %s", who, port,
+                    netaddr_format(address, text), strerror(error));
     else
         failure_set(failure, outcome, "%s: port %u cannot be opened: %s", who, port, strerror(error));
 }

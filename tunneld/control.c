@@ -4,6 +4,7 @@
 #include "common/err.h"
 #include "common/key.h"
 #include "common/log.h"
+#include "tunneld/flow/limits.h"
 #include "tunneld/flow/ports.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
@@ -53,12 +54,19 @@ static int rule_add(const struct ipc_rule_add *body)
 {
     if (!tunnel_configured())
         return NX_EAGAIN;
-    return ports_rule_add(body->rule_id, body->direction, body->protocol, body->listen_port);
+    int err = ports_rule_add(body->rule_id, body->direction, body->protocol, body->listen_port);
+    if (err != NX_OK)
+        return err;
+    err = limits_rule_add(body->rule_id, body->flows_max, body->flows_line, body->bytes_per_s_max);
+    if (err != NX_OK)
+        (void)ports_rule_remove(body->rule_id);
+    return err;
 }
 
 static int rule_remove(const struct ipc_rule_remove *body)
 {
     int err = ports_rule_remove(body->rule_id);
+    limits_rule_remove(body->rule_id);
     if (err == NX_OK && body->kill_flows) {
         tcp_flow_kill_rule(body->rule_id);
         udp_flow_kill_rule(body->rule_id);
@@ -88,6 +96,12 @@ void control_parent_message(struct child *child, struct ipc_link *link, struct i
         err = !tunnel_configured() ? NX_EAGAIN
                                    : wg_peer_set_preshared(tunnel_device(), body->peer_secret.public_key,
                                                            body->peer_secret.preshared_key);
+        break;
+    case IPC_MSG_FLOW_LIMITS:
+        limits_set(&(struct limits_all){.flows_max = body->flow_limits.flows_max,
+                                        .flows_line = body->flow_limits.flows_line,
+                                        .peer_flows_max = body->flow_limits.peer_flows_max,
+                                        .peer_flows_line = body->flow_limits.peer_flows_line});
         break;
     case IPC_MSG_RULE_ADD:
         err = rule_add(&body->rule_add);

@@ -2,6 +2,7 @@
 #include "tunneld/metrics.h"
 #include "ipc/metrics.h"
 #include "tunneld/flow/gate.h"
+#include "tunneld/flow/limits.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
 #include "tunneld/netstack/netstack.h"
@@ -78,7 +79,9 @@ static void flows_each(void (*put)(void *arg, uint16_t metric, uint64_t value), 
         {METRIC_FLOW_REFUSED, gate->refused},
         {METRIC_FLOW_TIMED_OUT, gate->timed_out},
         {METRIC_FLOW_LIMIT, tcp->refused_limit + udp->refused_limit + gate->dropped_full},
+        {METRIC_FLOW_POLICY, limits_counters_get()->flows},
         {METRIC_UDP_DROPPED, udp->dropped},
+        {METRIC_UDP_POLICED, limits_counters_get()->datagrams},
         {METRIC_GATE_WAITING, gate_waiting()},
         {METRIC_REPORT_QUEUE, outbox_count()},
     };

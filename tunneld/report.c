@@ -144,6 +144,7 @@ static void stats_take(void *arg, const struct rule_stats *stats)
                                   .timed_out = stats->errors[RULE_ERROR_TIMED_OUT],
                                   .unreachable = stats->errors[RULE_ERROR_UNREACHABLE],
                                   .limited = stats->errors[RULE_ERROR_LIMITED],
+                                  .policy = stats->errors[RULE_ERROR_POLICY],
                                   .reset = stats->errors[RULE_ERROR_RESET],
                                   .failed = stats->errors[RULE_ERROR_FAILED],
                                   .last_error_unix_s = stats->last_error_unix_s};

@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "tunneld/flow/gate.h"
+#include "tunneld/flow/limits.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
 #include "tunneld/netstack/netstack.h"
@@ -19,6 +20,7 @@
 #include <event2/event_struct.h>
 #include <malloc.h>
 #include <sodium.h>
+#include <string.h>
 
 enum {
     FILES_RESERVED = 256, /* links, sockets, and descriptors on their way in */
@@ -85,6 +87,14 @@ static bool routable(void *arg, const struct netaddr *dst)
 {
     (void)arg;
     return wg_route(device, dst) != NULL;
+}
+
+static bool peer_of(const struct netaddr *address, uint8_t key[32])
+{
+    const struct wg_peer *peer = device != NULL ? wg_route(device, address) : NULL;
+    if (peer != NULL)
+        memcpy(key, wg_peer_key(peer), 32);
+    return peer != NULL;
 }
 
 static int output_begin(void *arg, const struct netaddr *dst, size_t length, uint8_t **slot)
@@ -167,6 +177,7 @@ int tunnel_setup(struct event_base *base, const struct broker *broker, size_t ma
     size_t flows = max_files > 2 * FILES_RESERVED ? max_files - FILES_RESERVED : FILES_RESERVED;
     tcp_flow_init(base, &(struct tcp_flow_limits){
                             .flows = flows, .memory_bytes = MEMORY_BYTES, .keepalive_s = KEEPALIVE_S});
+    limits_init(&timers, tcp_flow_wake, peer_of);
     int err = gate_init(broker, &timers);
     if (err == NX_OK)
         err = udp_flow_init(base, &timers, broker, UDP_FLOW_IDLE_S, flows / 2);

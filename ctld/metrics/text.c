@@ -192,6 +192,7 @@ static void rule_errors(struct jsonrpc_text *out, const struct rule_sum *sum)
     rule_series(out, name, sum->rule, ",cause=\"timed_out\"", stats->timed_out);
     rule_series(out, name, sum->rule, ",cause=\"unreachable\"", stats->unreachable);
     rule_series(out, name, sum->rule, ",cause=\"limit\"", stats->limited);
+    rule_series(out, name, sum->rule, ",cause=\"policy\"", stats->policy);
     rule_series(out, name, sum->rule, ",cause=\"reset\"", stats->reset);
     rule_series(out, name, sum->rule, ",cause=\"failed\"", stats->failed);
 }

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PREPARED = 8 };
+enum { PREPARED = 9 };
 
 static int prepared[PREPARED];
 
@@ -42,6 +42,8 @@ static void descriptors_prepare(void)
     fuzz_require(prepared[6] >= 0 && bind(prepared[6], &any, sizeof any.sa_family) == 0 &&
                  listen(prepared[6], 1) == 0);
     prepared[7] = pipes[0];
+    prepared[8] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fuzz_require(prepared[8] >= 0);
 }
 
 uint8_t ipc_input_way(enum ipc_role from, enum ipc_role to)

@@ -3,6 +3,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "tunneld/flow/hmap.h"
+#include "tunneld/flow/limits.h"
+#include "tunneld/flow/ports.h"
+#include "tunneld/flow/rule_stats.h"
 #include "tunneld/flow/tcp_flow.h"
 #include <stdlib.h>
 #include <string.h>
@@ -105,11 +108,30 @@ static size_t entries_of(const struct netaddr *peer)
     return n;
 }
 
+/* The operator's policy has no room for another flow: said before a destination is connected in vain. Which
+ * rule it is to be of is known only where the port has one. */
+static bool refused_by_policy(const struct netstack_syn *syn)
+{
+    bool only;
+    unsigned line;
+    uint32_t rule_id = ports_rule_of(RULE_TCP, syn->local.port, &only);
+    if (limits_room(only ? rule_id : 0, &syn->remote.addr, &line))
+        return false;
+    limits_count_refused();
+    rule_stats_policy(rule_id, line, &syn->remote);
+    return true;
+}
+
 void gate_syn(const struct netstack_syn *syn)
 {
     struct gate_entry *entry = entry_by_tuple(syn);
     if (entry != NULL) {
         entry->syn = *syn; /* the newest one is what the peer expects to be answered */
+        return;
+    }
+    if (refused_by_policy(syn)) {
+        netstack_syn_reset(syn);
+        counters.refused++;
         return;
     }
     /* One peer gets at most half of the places. Counted only when that can be. */

@@ -78,6 +78,17 @@ void rule_stats_closed(uint32_t rule_id, uint64_t to_mesh_bytes, uint64_t to_hos
     entry_settle(entry);
 }
 
+/* NULL: there is no such rule. */
+static struct entry *error_count(uint32_t rule_id, enum rule_error kind)
+{
+    struct entry *entry = entry_find(rule_id);
+    if (entry == NULL)
+        return NULL;
+    entry->stats.errors[kind]++;
+    entry->stats.last_error_unix_s = clock_wall_ns() / NS_PER_S;
+    return entry;
+}
+
 void rule_stats_error(uint32_t rule_id, enum rule_error kind, const struct netsock *dest)
 {
     static const char *const texts[RULE_ERRORS] = {
@@ -85,17 +96,25 @@ void rule_stats_error(uint32_t rule_id, enum rule_error kind, const struct netso
         [RULE_ERROR_TIMED_OUT] = "timed out",
         [RULE_ERROR_UNREACHABLE] = "unreachable",
         [RULE_ERROR_LIMITED] = "a limit of this process is reached",
+        [RULE_ERROR_POLICY] = "refused by the operator's policy",
         [RULE_ERROR_RESET] = "reset",
         [RULE_ERROR_FAILED] = "failed",
     };
     char text[NETSOCK_TEXT_MAX];
-    struct entry *entry = entry_find(rule_id);
-    if (entry == NULL)
-        return;
-    entry->stats.errors[kind]++;
-    entry->stats.last_error_unix_s = clock_wall_ns() / NS_PER_S;
-    snprintf(entry->stats.last_error, sizeof entry->stats.last_error, "%s: %s", netsock_format(dest, text),
-             texts[kind]);
+    struct entry *entry = error_count(rule_id, kind);
+    if (entry != NULL)
+        snprintf(entry->stats.last_error, sizeof entry->stats.last_error, "%s: %s",
+                 netsock_format(dest, text), texts[kind]);
+}
+
+void rule_stats_policy(uint32_t rule_id, unsigned line, const struct netsock *dest)
+{
+    char text[NETSOCK_TEXT_MAX];
+    struct entry *entry = error_count(rule_id, RULE_ERROR_POLICY);
+    if (entry != NULL)
+        snprintf(entry->stats.last_error, sizeof entry->stats.last_error,
+                 "%s: as many flows as line %u of the operator's policy grants", netsock_format(dest, text),
+                 line);
 }
 
 void rule_stats_live_begin(void)

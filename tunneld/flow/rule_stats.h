@@ -9,6 +9,7 @@ enum rule_error {
     RULE_ERROR_TIMED_OUT,   /* … or not at all */
     RULE_ERROR_UNREACHABLE, /* no peer has that address */
     RULE_ERROR_LIMITED,     /* a bound of ours */
+    RULE_ERROR_POLICY,      /* the operator's policy; see rule_stats_policy() */
     RULE_ERROR_RESET,       /* reset after it was open */
     RULE_ERROR_FAILED,      /* anything else */
     RULE_ERRORS
@@ -35,6 +36,9 @@ void rule_stats_opened(uint32_t rule_id);
 void rule_stats_closed(uint32_t rule_id, uint64_t to_mesh_bytes, uint64_t to_host_bytes);
 /* `dest`: where the flow was to go. */
 void rule_stats_error(uint32_t rule_id, enum rule_error kind, const struct netsock *dest);
+
+/* Refused by that line of the operator's policy. */
+void rule_stats_policy(uint32_t rule_id, unsigned line, const struct netsock *dest);
 
 /* Before they are read: bytes of live flows are taken down anew, flow by flow. */
 void rule_stats_live_begin(void);

@@ -47,6 +47,11 @@ static void flow_rest(struct tcp_flow *flow)
     work_count--;
 }
 
+void tcp_flow_wake(void *flow)
+{
+    flow_wake(flow);
+}
+
 /* close(2) that sends a reset. */
 static void reset_fd(int fd)
 {
@@ -84,6 +89,9 @@ static void flow_free(struct tcp_flow *flow)
     tcp_splice_arrived_free(flow);
     tcp_flows.memory_bytes -= flow->queue.length;
     bytequeue_clear(&flow->queue);
+    for (size_t way = 0; way < LIMITS_WAYS; way++)
+        limits_leave(&flow->waiters[way]);
+    limits_release(&flow->limits);
     flow_rest(flow);
     LIST_REMOVE(flow, all);
     tcp_flows.count--;
@@ -217,9 +225,21 @@ static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client,
         rule_stats_error(rule_id, RULE_ERROR_LIMITED, dest);
         return NULL;
     }
-    struct tcp_flow *flow = calloc(1, sizeof *flow);
-    if (flow == NULL)
+    struct limits_hold hold;
+    unsigned line;
+    const struct netsock *far = egress ? dest : client;
+    if (!limits_take(rule_id, &far->addr, &hold, &line)) {
+        rule_stats_policy(rule_id, line, far);
         return NULL;
+    }
+    struct tcp_flow *flow = calloc(1, sizeof *flow);
+    if (flow == NULL) {
+        limits_release(&hold);
+        return NULL;
+    }
+    flow->limits = hold;
+    for (size_t way = 0; way < LIMITS_WAYS; way++)
+        flow->waiters[way].flow = flow;
     flow->rule_id = rule_id;
     flow->client = *client;
     flow->dest = *dest;
@@ -230,6 +250,7 @@ static struct tcp_flow *flow_new(uint32_t rule_id, const struct netsock *client,
     if (event_assign(&flow->event, loop, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_socket,
                      flow) != 0 ||
         event_add(&flow->event, NULL) != 0) {
+        limits_release(&flow->limits);
         free(flow);
         return NULL;
     }

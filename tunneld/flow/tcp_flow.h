@@ -36,6 +36,8 @@ bool tcp_flow_service(void);
 /* True if another flow may be opened. */
 bool tcp_flow_room(void);
 size_t tcp_flow_count(void);
+/* The flow, which waited for its rule's bandwidth (limits.h), may go on. */
+void tcp_flow_wake(void *flow);
 /* Resets the flows of a rule. */
 void tcp_flow_kill_rule(uint32_t rule_id);
 /* The end, in two steps. From tcp_flow_drain() on, no flow is opened, and the others go on while it is seen

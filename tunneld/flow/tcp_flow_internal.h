@@ -4,6 +4,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 #include "tunneld/flow/bytequeue.h"
+#include "tunneld/flow/limits.h"
 #include "tunneld/flow/tcp_flow.h"
 #include <event2/event_struct.h>
 #include <sys/queue.h>
@@ -17,6 +18,8 @@ struct tcp_flow {
     struct bytequeue queue;              /* from the mesh, the socket was full */
     struct netsock client, dest;
     uint64_t to_mesh_bytes, to_host_bytes, opened_ns;
+    struct limits_hold limits;
+    struct limits_waiter waiters[LIMITS_WAYS];
     size_t in_stack_bytes; /* given to lwIP, not acknowledged */
     uint32_t rule_id;
     int fd;

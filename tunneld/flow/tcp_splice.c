@@ -60,15 +60,19 @@ void tcp_splice_arrived_free(struct tcp_flow *flow)
     flow->arrived_tail = NULL;
 }
 
-static size_t write_iov(const struct tcp_flow *flow, struct iovec *iov, size_t *pieces)
+/* At most `max` bytes of what has come. */
+static size_t write_iov(const struct tcp_flow *flow, struct iovec *iov, size_t *pieces, size_t max)
 {
     size_t n = bytequeue_peek(&flow->queue, iov, IOV_PIECES);
     for (struct pbuf *p = flow->arrived; p != NULL && n < IOV_PIECES; p = p->next)
         iov[n++] = (struct iovec){.iov_base = p->payload, .iov_len = p->len};
     size_t total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += iov[i].iov_len;
-    *pieces = n;
+    size_t used = 0;
+    for (; used < n && total < max; used++) {
+        iov[used].iov_len = LWIP_MIN(iov[used].iov_len, max - total);
+        total += iov[used].iov_len;
+    }
+    *pieces = used;
     return total;
 }
 
@@ -125,7 +129,12 @@ int tcp_splice_write(struct tcp_flow *flow)
     while (flow->writable && (flow->queue.length > 0 || flow->arrived != NULL)) {
         struct iovec iov[IOV_PIECES];
         size_t pieces;
-        size_t total = write_iov(flow, iov, &pieces);
+        size_t total = write_iov(flow, iov, &pieces, SIZE_MAX);
+        size_t budget = limits_budget(&flow->limits, LIMITS_TO_HOST, &flow->waiters[LIMITS_TO_HOST], total);
+        if (budget == 0)
+            break; /* what has come is kept, and the window stays closed by as much */
+        if (budget < total)
+            total = write_iov(flow, iov, &pieces, budget);
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = pieces};
         ssize_t n = sendmsg(flow->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0) {
@@ -134,6 +143,7 @@ int tcp_splice_write(struct tcp_flow *flow)
             flow->writable = errno == EINTR;
             continue;
         }
+        limits_spend(&flow->limits, LIMITS_TO_HOST, (size_t)n);
         write_consume(flow, (size_t)n);
         written += (size_t)n;
         if ((size_t)n < total)
@@ -206,6 +216,9 @@ int tcp_splice_read(struct tcp_flow *flow)
         size_t room = read_room(flow);
         if (room == 0)
             return NX_OK; /* on_sent() comes back to it */
+        room = limits_budget(&flow->limits, LIMITS_TO_MESH, &flow->waiters[LIMITS_TO_MESH], room);
+        if (room == 0)
+            return NX_OK; /* woken when its rule has bytes again */
         struct iovec into = {.iov_base = scratch, .iov_len = room};
         ssize_t n = recvmsg(flow->fd, &(struct msghdr){.msg_iov = &into, .msg_iovlen = 1}, MSG_DONTWAIT);
         if (n < 0) {
@@ -222,6 +235,7 @@ int tcp_splice_read(struct tcp_flow *flow)
         if (err != NX_OK)
             return err;
         netstack_output_later(flow->pcb);
+        limits_spend(&flow->limits, LIMITS_TO_MESH, (size_t)n);
         turn += (size_t)n;
         flow->to_mesh_bytes += (size_t)n;
         flow->moved |= tcp_flows.draining;

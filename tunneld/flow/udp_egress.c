@@ -75,7 +75,10 @@ bool udp_flow_destination(uint32_t request, uint32_t rule_id, const struct netso
     if (flow == NULL || flow->port == NULL)
         return false;
     udp_flow_answered(flow);
-    udp_flow_of_rule(flow, rule_id);
+    if (!udp_flow_of_rule(flow, rule_id, dest)) {
+        udp_flow_free(flow);
+        return true;
+    }
     int err = own_choose(dest, &own);
     if (err != NX_OK) {
         udp_flows.counters.failed++;

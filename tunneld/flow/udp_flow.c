@@ -112,6 +112,7 @@ void udp_flow_free(struct udp_flow *flow)
     for (struct pending *p; (p = pending_pop(flow)) != NULL; free(p))
         ;
     timer_disarm(udp_flows.timers, &flow->idle);
+    limits_release(&flow->limits);
     LIST_REMOVE(flow, all);
     udp_flows.count--;
     udp_flows.counters.closed++;
@@ -157,10 +158,16 @@ struct udp_flow *udp_flow_new(void)
     return flow;
 }
 
-void udp_flow_of_rule(struct udp_flow *flow, uint32_t rule_id)
+bool udp_flow_of_rule(struct udp_flow *flow, uint32_t rule_id, const struct netsock *far)
 {
+    unsigned line;
+    if (!limits_take(rule_id, &far->addr, &flow->limits, &line)) {
+        rule_stats_policy(rule_id, line, far);
+        return false;
+    }
     flow->rule_id = rule_id;
     rule_stats_opened(rule_id);
+    return true;
 }
 
 void udp_flow_each(bool (*each)(void *arg, const struct udp_flow_info *), void *arg)
@@ -219,6 +226,8 @@ void udp_flow_pend(struct udp_flow *flow, const uint8_t *data, size_t length)
 
 void udp_flow_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
+    if (!limits_datagram(&flow->limits, LIMITS_TO_MESH, length))
+        return;
     if (netstack_udp_send(&flow->own, &flow->mesh, data, length) != NX_OK) {
         udp_flows.counters.dropped++;
         return;
@@ -230,6 +239,8 @@ void udp_flow_to_mesh(struct udp_flow *flow, const uint8_t *data, size_t length)
 
 void udp_flow_to_host(struct udp_flow *flow, const uint8_t *data, size_t length)
 {
+    if (!limits_datagram(&flow->limits, LIMITS_TO_HOST, length))
+        return;
     struct udp_host_way way = {.fd = flow->fd}; /* of an ingress flow: connected to its destination */
     if (flow->port != NULL)
         way = (struct udp_host_way){

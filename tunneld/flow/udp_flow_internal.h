@@ -4,6 +4,7 @@
 #define NEXD_TUNNELD_UDP_FLOW_INTERNAL_H
 
 #include "tunneld/flow/hmap.h"
+#include "tunneld/flow/limits.h"
 #include "tunneld/flow/udp_flow.h"
 #include <event2/event_struct.h>
 #include <sys/queue.h>
@@ -34,6 +35,7 @@ struct udp_flow {
         own;          /* the two ends inside the tunnel; an egress flow has them once it has a destination */
     uint32_t request; /* waits for this answer; 0 = waits for none */
     uint32_t rule_id;
+    struct limits_hold limits;
     struct egress_port *port; /* egress only */
     struct netsock client;
     struct netaddr client_to; /* answers leave from here */
@@ -64,8 +66,9 @@ struct udp_flow *udp_flow_new(void);
 /* Its answer will come with this id. */
 void udp_flow_await(struct udp_flow *flow, uint32_t request);
 void udp_flow_answered(struct udp_flow *flow);
-/* The answer says which rule it is of. */
-void udp_flow_of_rule(struct udp_flow *flow, uint32_t rule_id);
+/* The answer says which rule it is of. `far`: its end inside the mesh. False: the operator's policy has no
+ * room for it; the caller ends it. */
+bool udp_flow_of_rule(struct udp_flow *flow, uint32_t rule_id, const struct netsock *far);
 /* Both ends inside the tunnel are known. */
 void udp_flow_bind(struct udp_flow *flow, const struct netsock *mesh, const struct netsock *own);
 void udp_flow_free(struct udp_flow *flow);

@@ -29,6 +29,19 @@ static void ingress_socket_ready(evutil_socket_t fd, short what, void *arg)
         udp_flow_to_mesh(flow, batch[i].data, batch[i].length);
 }
 
+/* As in gate.c; a datagram is dropped. */
+static bool refused_by_policy(const struct netsock *from, uint16_t port)
+{
+    bool only;
+    unsigned line;
+    uint32_t rule_id = ports_rule_of(RULE_UDP, port, &only);
+    if (limits_room(only ? rule_id : 0, &from->addr, &line))
+        return false;
+    limits_count_refused();
+    rule_stats_policy(rule_id, line, from);
+    return true;
+}
+
 bool udp_flow_from_mesh(void *arg, const struct netsock *from, const struct netsock *to, const uint8_t *data,
                         size_t length)
 {
@@ -37,6 +50,8 @@ bool udp_flow_from_mesh(void *arg, const struct netsock *from, const struct nets
     if (flow == NULL) {
         if (!ports_udp_open(to->port))
             return false;
+        if (refused_by_policy(from, to->port))
+            return true;
         if (udp_flows.sockets >= udp_flows.sockets_max) {
             udp_flows.counters.refused_limit++;
             return true;
@@ -68,7 +83,11 @@ bool udp_flow_connected(uint32_t request, uint32_t rule_id, int fd)
     if (flow == NULL || flow->port != NULL)
         return false;
     udp_flow_answered(flow);
-    udp_flow_of_rule(flow, rule_id);
+    if (!udp_flow_of_rule(flow, rule_id, &flow->mesh)) {
+        close(fd);
+        udp_flow_free(flow);
+        return true;
+    }
     if (event_assign(&flow->event, udp_flows.loop, fd, EV_READ | EV_PERSIST, ingress_socket_ready, flow) !=
             0 ||
         event_add(&flow->event, NULL) != 0) {

@@ -55,10 +55,18 @@ static int methods_send(void *arg, enum ipc_role to, enum ipc_type type, uint32_
     (void)arg;
     if (!link_is_up)
         return NX_ECLOSED;
+    if (type == IPC_MSG_CALLER) {
+        struct peercred caller;
+        ck_assert_int_eq(to, IPC_PARENT);
+        ck_assert_int_eq(peercred_read(((const struct ipc_caller *)body)->client, &caller), NX_OK);
+        ck_assert_uint_eq(caller.uid, getuid());
+        asked.caller_of = request;
+        return NX_OK;
+    }
     ck_assert_uint_eq(asked.request, 0); /* one at a time, here */
     asked.to = to;
     asked.type = type;
-    asked.request = request;
+    asked.request = asked.last = request;
     if (type == IPC_MSG_LOG_LEVEL)
         log_set_level((enum log_level)((const struct ipc_log_level *)body)->level);
     else if (type == IPC_MSG_RULE_REQUEST)
@@ -228,6 +236,7 @@ void tear_down(void)
 {
     control_server_free(server);
     connectivity_free(methods.connectivity);
+    control_policy_destroy(&methods.policy);
     peers_free(peers);
     device_free(&device);
     event_base_free(base);

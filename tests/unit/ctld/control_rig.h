@@ -20,6 +20,7 @@ struct rig_question {
     enum ipc_role to;
     enum ipc_type type;
     uint32_t request;
+    uint32_t last, caller_of; /* ids: of the latest question, and of the latest CALLER */
     struct ipc_rule_request rule;
 };
 /* A network's device, with host name, method and addresses as texts. */

@@ -406,6 +406,72 @@ START_TEST(many_flows_are_listed_and_few_at_once)
 }
 END_TEST
 
+/* -- The operator's policy -- */
+
+static void policy_says(const char *const *lines, uint32_t count, uint32_t announced)
+{
+    const struct ipc_policy head = {.file = "P", .lines = announced};
+    control_policy_begin(&methods.policy, &head);
+    for (uint32_t i = 0; i < count; i++) {
+        struct ipc_policy_line line = {.number = i + 1};
+        snprintf(line.text, sizeof line.text, "%s", lines[i]);
+        control_policy_line(&methods.policy, &line);
+    }
+}
+
+START_TEST(a_policy_says_who_may_call_what)
+{
+    char own[64], refusal_text[128];
+    const char *const lines[] = {own, "control uid 4242 all"};
+    snprintf(own, sizeof own, "control uid %u Status,ProxyAdd*", (unsigned)getuid());
+    int fd = client_connect();
+    policy_says(lines, 2, 2);
+    exchange(fd, "{\"method\":\"NexdCtl.Status\",\"params\":[\"\"],\"id\":0}",
+             "{\"id\":0,\"result\":\"Status: Running\\n\",\"error\":null}\n");
+    snprintf(refusal_text, sizeof refusal_text,
+             "{\"id\":1,\"result\":null,\"error\":\"no control line of P lets uid %u call Drain\"}\n",
+             (unsigned)getuid());
+    exchange(fd, "{\"method\":\"NexdCtl.Drain\",\"params\":[\"\"],\"id\":1}", refusal_text);
+    /* Whom the parent is to ask the kernel about goes with what it is asked for. */
+    exchange(fd, "{\"method\":\"NexdCtl.ProxyAddEgress\",\"params\":[\"tcp:1:h:2\"],\"id\":2}",
+             "{\"id\":2,\"result\":\"Added egress proxy rule: tcp:1:h:2\\n\",\"error\":null}\n");
+    ck_assert_uint_ne(asked.caller_of, 0);
+    ck_assert_uint_eq(asked.caller_of, asked.last);
+    close(fd);
+}
+END_TEST
+
+START_TEST(half_a_policy_lets_nobody_call)
+{
+    static const char *const lines[] = {"control any all"};
+    static const char version[] = "{\"method\":\"NexdCtl.GetDebug\",\"params\":[\"\"],\"id\":0}";
+    int fd = client_connect();
+    policy_says(lines, 1, 2);
+    exchange(fd, version,
+             "{\"id\":0,\"result\":null,\"error\":\"the operator's policy is not known as a whole\"}\n");
+    control_policy_line(&methods.policy, &(struct ipc_policy_line){.number = 2, .text = "contrl any all"});
+    exchange(fd, version,
+             "{\"id\":0,\"result\":null,\"error\":\"the operator's policy is not known as a whole\"}\n");
+    close(fd);
+}
+END_TEST
+
+/* Each side has a list of its own. */
+START_TEST(a_policy_may_name_every_method_and_no_other)
+{
+    size_t count = 0, named = 0;
+    while (policy_methods[named])
+        named++;
+    for (const char *name; (name = control_method_name(count)) != NULL; count++) {
+        bool found = false;
+        for (size_t i = 0; i < named; i++)
+            found = found || strcmp(policy_methods[i], name) == 0;
+        ck_assert_msg(found, "%s", name);
+    }
+    ck_assert_uint_eq(count, named);
+}
+END_TEST
+
 START_TEST(statistics_of_both_processes_are_added_up)
 {
     bool closed;
@@ -427,10 +493,12 @@ START_TEST(statistics_of_both_processes_are_added_up)
     tunneld_says(IPC_MSG_RESULT, request, NULL);
     until_asked(IPC_MSG_RULE_STATS_QUERY);
     ck_assert_int_eq(asked.to, IPC_PROXYD);
-    struct ipc_message message = {
-        .header = {.type = IPC_MSG_RULE_STATS, .request = asked.request},
-        .body = {.rule_stats = {
-                     .rule_id = 2, .refused = 3, .last_error_unix_s = 200, .last_error = "new \"one\""}}};
+    struct ipc_message message = {.header = {.type = IPC_MSG_RULE_STATS, .request = asked.request},
+                                  .body = {.rule_stats = {.rule_id = 2,
+                                                          .refused = 3,
+                                                          .policy = 4,
+                                                          .last_error_unix_s = 200,
+                                                          .last_error = "new \"one\""}}};
     ck_assert(control_methods_message(&methods, IPC_PROXYD, &message));
     message = (struct ipc_message){.header = {.type = IPC_MSG_RESULT, .request = asked.request}};
     ck_assert(control_methods_message(&methods, IPC_PROXYD, &message));
@@ -438,7 +506,8 @@ START_TEST(statistics_of_both_processes_are_added_up)
     ck_assert_ptr_nonnull(strstr(
         text,
         "\\\"flows\\\":5,\\\"live\\\":1,\\\"to_mesh_bytes\\\":10,\\\"to_host_bytes\\\":20,\\\"errors\\\":{"
-        "\\\"refused\\\":3,\\\"timed_out\\\":0,\\\"unreachable\\\":0,\\\"limit\\\":0,\\\"reset\\\":1,"
+        "\\\"refused\\\":3,\\\"timed_out\\\":0,\\\"unreachable\\\":0,\\\"limit\\\":0,\\\"policy\\\":4,"
+        "\\\"reset\\\":1,"
         "\\\"failed\\\":0},\\\"last_error\\\":\\\"new "
         "\\\\\\\"one\\\\\\\"\\\",\\\"last_error_unix_s\\\":200}"));
     ck_assert_ptr_nonnull(strstr(text, "\\\"rule\\\":\\\"tcp:8080:127.0.0.1:20080\\\",\\\"problem\\\":null,"
@@ -569,6 +638,9 @@ int main(void)
     tcase_add_test(tests, flows_are_listed);
     tcase_add_test(tests, many_flows_are_listed_and_few_at_once);
     tcase_add_test(tests, statistics_of_both_processes_are_added_up);
+    tcase_add_test(tests, a_policy_says_who_may_call_what);
+    tcase_add_test(tests, half_a_policy_lets_nobody_call);
+    tcase_add_test(tests, a_policy_may_name_every_method_and_no_other);
     tcase_add_test(tests, rules_that_are_not_in_force_are_told);
     tcase_add_test(tests, a_process_that_ends_is_an_answer_too);
     suite_add_tcase(suite, tests);

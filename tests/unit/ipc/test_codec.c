@@ -271,7 +271,7 @@ static bool field_is_sound(const struct ipc_field *fields, size_t i)
         if (field->a == IPC_FD_BY_PROTOCOL)
             return i > 0 && field[-1].kind == IPC_KIND_ENUM && strcmp(field[-1].name, "protocol") == 0 &&
                    field[-1].a == RULE_TCP && field[-1].b == RULE_UDP;
-        return field->a >= IPC_FD_TCP_CONNECTED && field->a <= IPC_FD_UNIX_LISTENER && field->b <= 1;
+        return field->a >= IPC_FD_TCP_CONNECTED && field->a <= IPC_FD_UNIX_CLIENT && field->b <= 1;
     default:
         return true;
     }

@@ -22,7 +22,7 @@ static int decode(const struct sample *s, const int *fds, size_t fd_count)
 
 START_TEST(kind_by_kind)
 {
-    for (unsigned kind = IPC_FD_TCP_CONNECTED; kind <= IPC_FD_UNIX_LISTENER; kind++) {
+    for (unsigned kind = IPC_FD_TCP_CONNECTED; kind <= IPC_FD_UNIX_CLIENT; kind++) {
         const struct specimen *specimen = &specimens[_i];
         int fd = specimen->make();
         if (fd < 0)

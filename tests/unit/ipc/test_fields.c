@@ -257,7 +257,7 @@ static size_t string_wire(uint8_t *wire, const void *text, size_t length)
 
 static void string_length_limits(const struct subject *t, size_t most)
 {
-    uint8_t wire[IPC_DATAGRAM_MAX], text[IPC_TEXT_MAX + 2];
+    uint8_t wire[IPC_DATAGRAM_MAX], text[IPC_POLICY_LINE_MAX + 2];
     const uint16_t lie = UINT16_MAX;
     memset(text, 'x', sizeof text);
     accepted(t, wire, string_wire(wire, text, most), "the longest text");

@@ -34,20 +34,38 @@ static int loopback_udp(uint16_t *port)
     return fd;
 }
 
+static const struct netaddr anywhere = {.family = NETADDR_NONE};
+
+START_TEST(kept_sockets_must_be_at_the_address_that_is_wanted)
+{
+    const struct netaddr loopback = {NETADDR_V4, {127, 0, 0, 1}}, other = {NETADDR_V4, {127, 0, 0, 2}};
+    const struct netaddr loopback6 = {NETADDR_V6, {[15] = 1}};
+    struct kept kept;
+    uint16_t port;
+    kept_init(&kept);
+    int fd = loopback_udp(&port);
+    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &other, &fd), NX_EPROTO);
+    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &loopback6, &fd), NX_EPROTO);
+    ck_assert_uint_eq(kept.count, 0);
+    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &loopback, &fd), NX_OK);
+    kept_free(&kept);
+}
+END_TEST
+
 START_TEST(kept_sockets_must_be_what_they_are_said_to_be)
 {
     struct kept kept;
     uint16_t port, other_port;
     kept_init(&kept);
     int fd = loopback_udp(&port), other = loopback_udp(&other_port), none = -1;
-    ck_assert_int_eq(kept_put(&kept, RULE_UDP, other_port, &fd), NX_EPROTO);
+    ck_assert_int_eq(kept_put(&kept, RULE_UDP, other_port, &anywhere, &fd), NX_EPROTO);
     ck_assert_int_ge(fd, 0); /* still the caller's */
-    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &fd), NX_OK);
+    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &anywhere, &fd), NX_OK);
     ck_assert_int_eq(fd, -1);
     ck_assert_uint_eq(kept.count, 1);
     /* Another one for the same port replaces it, and the old one is closed. */
     int old = kept.sockets[0].fd, copy = dup(old);
-    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &copy), NX_OK);
+    ck_assert_int_eq(kept_put(&kept, RULE_UDP, port, &anywhere, &copy), NX_OK);
     ck_assert_uint_eq(kept.count, 1);
     ck_assert_int_eq(fcntl(old, F_GETFD), -1);
     ck_assert_int_eq(kept_put_tunnel(&kept, port, &other, &none), NX_EPROTO);
@@ -378,6 +396,7 @@ int main(void)
     log_init("test", LOG_LEVEL_ERROR);
     Suite *suite = suite_create("parts");
     TCase *plain = tcase_create("plain");
+    tcase_add_test(plain, kept_sockets_must_be_at_the_address_that_is_wanted);
     tcase_add_test(plain, kept_sockets_must_be_what_they_are_said_to_be);
     tcase_add_test(plain, ready_needs_everything_and_comes_once);
     tcase_add_test(plain, no_rules_are_ready_too);

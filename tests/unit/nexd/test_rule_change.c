@@ -112,8 +112,22 @@ static void op_stuck(void *arg, enum ipc_role role, const char *why)
     child(role)->up = false; /* its end is reported later, as SIGCHLD would */
 }
 
-static const struct rule_change_ops ops = {
-    .send = op_send, .store = op_store, .answer = op_answer, .port_free = op_port_free, .stuck = op_stuck};
+/* The policy: destination port 666 is refused, and every other rule is granted what its port says. */
+static int op_judge(void *arg, const struct rule *rule, struct policy_rule_limits *limits, char *error)
+{
+    (void)arg;
+    *limits = (struct policy_rule_limits){.flows = {.value = rule->dest_port, .line = 3},
+                                          .bandwidth = {.value = rule->listen_port, .line = 4}};
+    snprintf(error, RULE_CHANGE_ERROR_MAX, "policy:7 denies it");
+    return rule->dest_port == 666 ? NX_EPERM : NX_OK;
+}
+
+static const struct rule_change_ops ops = {.send = op_send,
+                                           .store = op_store,
+                                           .judge = op_judge,
+                                           .answer = op_answer,
+                                           .port_free = op_port_free,
+                                           .stuck = op_stuck};
 
 /* -- What children do -- */
 
@@ -476,6 +490,29 @@ START_TEST(the_line_is_bounded)
 }
 END_TEST
 
+START_TEST(a_rule_that_the_policy_refuses_reaches_nobody)
+{
+    const size_t before = w.book.count;
+    expect_answer(wish(false, "tcp:81:h:666"), IPC_POLICY, "policy:7 denies it");
+    ck_assert_uint_eq(w.book.count, before);
+    all_work();
+    expect_agreement();
+}
+END_TEST
+
+START_TEST(a_rule_carries_what_the_policy_grants_it)
+{
+    struct ipc_rule_add add;
+    const uint32_t request = wish(false, "tcp:81:h:9");
+    all_work();
+    expect_answer(request, IPC_OK, "");
+    rule_change_add_fill(&w.book.entries[w.book.count - 1], &add);
+    ck_assert_uint_eq(add.flows_max, 9);
+    ck_assert_uint_eq(add.flows_line, 3);
+    ck_assert_uint_eq(add.bytes_per_s_max, 81);
+}
+END_TEST
+
 START_TEST(a_message_that_is_no_rule_is_refused)
 {
     struct ipc_rule_request message = {.direction = RULE_EGRESS,
@@ -621,6 +658,8 @@ int main(void)
     tcase_add_test(tests, changes_wait_for_the_start);
     tcase_add_test(tests, the_line_is_bounded);
     tcase_add_test(tests, a_message_that_is_no_rule_is_refused);
+    tcase_add_test(tests, a_rule_that_the_policy_refuses_reaches_nobody);
+    tcase_add_test(tests, a_rule_carries_what_the_policy_grants_it);
     tcase_add_test(tests, a_rule_whose_port_is_taken_is_tried_again);
     tcase_add_test(tests, answers_to_nothing_are_told_apart);
     tcase_add_loop_test(tests, whatever_happens_all_agree_in_the_end, 0, 200);

@@ -382,3 +382,14 @@ void rig_rule_remove(struct rig *rig, uint32_t id)
     const struct ipc_rule_remove body = {.rule_id = id};
     rig_result(rig, IPC_PARENT, rig_send(rig, IPC_PARENT, IPC_MSG_RULE_REMOVE, &body), IPC_OK);
 }
+
+void rig_policy(struct rig *rig, const char *const *lines, uint32_t count)
+{
+    const struct ipc_policy head = {.file = "P", .lines = count};
+    rig_send(rig, IPC_PARENT, IPC_MSG_POLICY, &head);
+    for (uint32_t i = 0; i < count; i++) {
+        struct ipc_policy_line line = {.number = i + 1};
+        snprintf(line.text, sizeof(line.text), "%s", lines[i]);
+        rig_send(rig, IPC_PARENT, IPC_MSG_POLICY_LINE, &line);
+    }
+}

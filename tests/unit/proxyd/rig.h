@@ -69,6 +69,8 @@ void rig_sync(struct rig *rig);
 const char *rig_rule(struct rig *rig, uint32_t id, enum rule_direction direction, const char *text,
                      enum ipc_outcome outcome);
 void rig_rule_remove(struct rig *rig, uint32_t id);
+/* The operator's policy "P", of these lines, numbered from 1. */
+void rig_policy(struct rig *rig, const char *const *lines, uint32_t count);
 
 /* Test's own sockets on loopback. `address` is a text such as "127.0.0.1" or "::1"; *port 0 = any, set on
  * return. */
