@@ -129,15 +129,15 @@ def test_given_one_of_two_destinations_refuses_when_connections_come_then_all_ar
 
 def test_given_a_destination_name_when_a_flow_comes_then_it_is_looked_up_and_reached(scene):
     host = scene.host("n")
-    names = scene.keep(NameServer(host, LOOPBACK[4], {"web.example": [LOOPBACK[4]], "six.example": [LOOPBACK[6]]}))
+    names = scene.keep(NameServer(host, LOOPBACK[4], {"web.example": [host.outer(4)], "six.example": [host.outer(6)]}))
     a, b = scene.node(), scene.node(host=host, wrap=names.resolver_for(scene.folder))
     scene.introduce(a, b)
     a.rules = ["--egress", f"tcp:8000:{b.v4}:9000,tcp:8006:{b.v4}:9006,udp:8000:{b.v4}:9000"]
     b.rules = ["--ingress", "tcp:9000:web.example:80,tcp:9006:six.example:80,udp:9000:web.example:80"]
     a.start(), b.start()
-    scene.keep(traffic.TcpService(host, LOOPBACK[4], 80, traffic.name_service("4")))
-    scene.keep(traffic.TcpService(host, LOOPBACK[6], 80, traffic.name_service("6")))
-    scene.keep(traffic.UdpService(host, LOOPBACK[4], 80))
+    scene.keep(traffic.TcpService(host, host.outer(4), 80, traffic.name_service("4")))
+    scene.keep(traffic.TcpService(host, host.outer(6), 80, traffic.name_service("6")))
+    scene.keep(traffic.UdpService(host, host.outer(4), 80))
     for port, answer in ((8000, b"4"), (8006, b"6")):
         with traffic.tcp_connect(a.host, LOOPBACK[4], port) as connection:
             assert traffic.receive_exactly(connection, 1) == answer

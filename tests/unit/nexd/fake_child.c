@@ -5,7 +5,9 @@
  * there it reports each thing that happens to it, one line of text a datagram, and takes orders: "crash",
  * "exit N", "garbage" (a datagram that is no message), "deaf" (SHUTDOWN is ignored), "orphan" (leaves a
  * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
- * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported). In a
+ * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported), "accept" (a
+ * client of the control socket), and "caller client", "caller forged" or "caller none" (whom the next wish is
+ * said to be of: that client, a socket that ctld has made itself, nobody). In a
  * control plane's network, ctld also takes "addresses A…", "renew" (of its present key), "renew-old" (of
  * another), "store SLOT BYTES" (a JSON object of that length, 0: empty), "store-bad", "continue" (a piece of
  * nothing), "prompt", "phase N TEXT" and "give-up". */
@@ -16,6 +18,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -40,6 +43,7 @@ static struct ipc_device device;     /* ctld: as told last */
 static size_t stored_bytes[IPC_SLOT_LAST + 1];
 static uint8_t stored_sum[IPC_SLOT_LAST + 1];
 static bool mute;
+static int control_fd = -1, client_fd = -1, caller_fd = -1;
 static bool listening[UINT16_MAX + 1];       /* that port's listener exists: made here, or handed back */
 static uint16_t rule_ports[RULES_MAX_COUNT]; /* by id */
 static char test_name[IPC_NAME_MAX + 1];
@@ -104,7 +108,25 @@ static void wish(const char *text)
     if (sscanf(text, "%15s %hu %127s", verb, &message.listen_port, message.host) != 3)
         fail("order");
     message.remove = strcmp(verb, "remove") == 0;
-    ipc_send(parent, IPC_MSG_RULE_REQUEST, ++request, &message);
+    request++;
+    if (caller_fd >= 0)
+        ipc_send(parent, IPC_MSG_CALLER, request, &(struct ipc_caller){.client = caller_fd});
+    ipc_send(parent, IPC_MSG_RULE_REQUEST, request, &message);
+}
+
+static void client_accept(void)
+{
+    struct pollfd ready = {.fd = control_fd, .events = POLLIN};
+    if (poll(&ready, 1, 10000) != 1 || (client_fd = accept(control_fd, NULL, NULL)) < 0)
+        fail("accept");
+}
+
+static void caller_choose(const char *who)
+{
+    int pair[2];
+    if (strcmp(who, "forged") == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+        fail("socketpair");
+    caller_fd = strcmp(who, "client") == 0 ? client_fd : strcmp(who, "forged") == 0 ? pair[0] : -1;
 }
 
 /* -- What ctld asks in a network -- */
@@ -231,6 +253,10 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         orphan();
     else if (strcmp(order, "mute") == 0)
         mute = true;
+    else if (strcmp(order, "accept") == 0)
+        client_accept();
+    else if (strncmp(order, "caller ", 7) == 0)
+        caller_choose(order + 7);
     else if (network_order(order))
         ;
     else if (strncmp(order, "add ", 4) == 0 || strncmp(order, "remove ", 7) == 0)
@@ -346,6 +372,20 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
         break;
     case IPC_MSG_RESULT:
         report("answer %u %.100s", body->result.result, body->result.text);
+        break;
+    case IPC_MSG_CONTROL_SOCKET:
+        control_fd = body->control_socket.fd;
+        body->control_socket.fd = -1;
+        report("control");
+        break;
+    case IPC_MSG_POLICY:
+        report("policy %s %u", body->policy.file, body->policy.lines);
+        break;
+    case IPC_MSG_POLICY_LINE:
+        report("line %u %.100s", body->policy_line.number, body->policy_line.text);
+        break;
+    case IPC_MSG_FLOW_LIMITS:
+        report("limits %u %u", body->flow_limits.flows_max, body->flow_limits.peer_flows_max);
         break;
     case IPC_MSG_TUNNEL_BIND:
         report("bind %u", body->tunnel_bind.port);

@@ -1,7 +1,8 @@
 /* The parent as a program, with a configuration made up on the command line and no sandbox: what
  * test_parent.c starts. Usage: fake_parent PORT RULE_HOST…; each host gets an egress rule, the first one's
  * port is PORT. NEXD_TEST_STATE names the state folder, if there is to be one. NEXD_TEST_NETWORK: a control
- * plane's network is to be joined; its value is the device's hostname there. */
+ * plane's network is to be joined; its value is the device's hostname there. NEXD_TEST_POLICY: the operator's
+ * policy, as text; then NEXD_TEST_CONTROL names a control socket. */
 #include "common/err.h"
 #include "common/log.h"
 #include "nexd/parent.h"
@@ -42,6 +43,18 @@ static void network_make(const char *hostname, struct wgconf *conf)
     conf->address_count = conf->peer_count = 0;
 }
 
+static int policy_make(const char *text, struct policy **policy, struct control_socket *control)
+{
+    char error[POLICY_ERROR_MAX];
+    _Static_assert((int)POLICY_ERROR_MAX >= (int)CONTROL_SOCKET_ERROR_MAX, "one buffer is enough");
+    *policy = policy_new("P");
+    if (*policy && policy_read(*policy, text, strlen(text), error) == NX_OK &&
+        control_socket_open(getenv("NEXD_TEST_CONTROL"), false, control, error) == NX_OK)
+        return NX_OK;
+    fprintf(stderr, "%s\n", error);
+    return NX_EINVAL;
+}
+
 int main(int argc, char **argv)
 {
     signals_block();
@@ -79,9 +92,13 @@ int main(int argc, char **argv)
     struct parent_config config = {.rules = rules, .rule_count = rule_count, .wgconf = &conf};
     struct notify notify;
     notify_open(&notify);
-    const struct control_socket none = {.fd = -1};
+    struct control_socket control = {.fd = -1};
+    struct policy *policy = NULL;
+    if (getenv("NEXD_TEST_POLICY") && policy_make(getenv("NEXD_TEST_POLICY"), &policy, &control))
+        return 92;
+    config.policy = policy;
     config.notify = &notify;
-    config.control = &none;
+    config.control = &control;
     if (getenv("NEXD_TEST_NETWORK")) {
         network_make(getenv("NEXD_TEST_NETWORK"), &conf);
         config.network = &network;
@@ -100,6 +117,8 @@ int main(int argc, char **argv)
     int status = parent_run(&config);
     state_close(config.state);
     vault_free(config.vault);
+    control_socket_close(&control);
+    policy_free(policy);
     notify_close(&notify);
     return status;
 }

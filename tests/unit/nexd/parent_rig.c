@@ -27,6 +27,7 @@
 char tree[PATH_BYTES], socket_name[64];
 int pid_fd;
 bool with_state, with_network;
+const char *with_policy;
 pid_t parent_pid;
 struct client *clients[CLIENTS_MAX];
 size_t client_count;
@@ -140,6 +141,7 @@ void rig_set_up(void)
     client_count = 0;
     parent_pid = 0;
     with_state = with_network = false;
+    with_policy = NULL;
     rule_port = free_ports();
 }
 
@@ -178,6 +180,10 @@ void parent_start(int namespaces, const char *host, const char *second_host)
         setenv("SECRET_OF_THE_CALLER", "1", 1);
         if (with_state)
             setenv("NEXD_TEST_STATE", tree_path("state"), 1);
+        if (with_policy) {
+            setenv("NEXD_TEST_POLICY", with_policy, 1);
+            setenv("NEXD_TEST_CONTROL", tree_path("control"), 1);
+        }
         if (with_network)
             setenv("NEXD_TEST_NETWORK", socket_name, 1);
         execl(tree_path("bin/nexd"), "nexd", port, host, second_host, NULL);

@@ -23,9 +23,10 @@ struct client {
 
 extern char tree[PATH_BYTES], socket_name[64];
 extern int pid_fd;
-extern int output_fd; /* the parent's standard output and error */
-extern bool with_state;   /* the parent gets a state folder in the tree */
-extern bool with_network; /* it is to join a control plane's network */
+extern int output_fd;           /* the parent's standard output and error */
+extern bool with_state;         /* the parent gets a state folder in the tree */
+extern const char *with_policy; /* the operator's, as text; then there is a control socket in the tree, too */
+extern bool with_network;       /* it is to join a control plane's network */
 extern pid_t parent_pid;
 extern struct client *clients[CLIENTS_MAX];
 extern size_t client_count;

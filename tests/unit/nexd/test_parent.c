@@ -348,6 +348,118 @@ START_TEST(stored_rules_come_back_and_one_that_cannot_be_had_is_no_reason_to_sto
 }
 END_TEST
 
+/* -- The operator's policy -- */
+
+static void caller(struct client *ctld, const char *who)
+{
+    char text[32], done[48];
+    snprintf(text, sizeof text, "caller %s", who);
+    snprintf(done, sizeof done, "done caller %s", who);
+    order(ctld, text);
+    await_line(ctld, done);
+}
+
+static int control_connect(struct client *ctld)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", tree_path("control"));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    order(ctld, "accept");
+    await_line(ctld, "done accept");
+    return fd;
+}
+
+START_TEST(each_process_is_told_its_part_of_the_policy)
+{
+    with_state = true;
+    with_policy = "allow any any any to any any\nlimit flows 7\ncontrol any all\nlimit flows-per-peer 5\n";
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *tunneld = await_child("tunneld", 0),
+                  *ctld = await_child("ctld", 0);
+    await_line(proxyd, "policy P 4");
+    await_line(proxyd, "line 1 allow any any any to any any");
+    await_line(proxyd, "line 4 limit flows-per-peer 5");
+    await_line(tunneld, "limits 7 5");
+    await_line(ctld, "policy P 1");
+    await_line(ctld, "line 3 control any all");
+    await_notification("READY=1");
+    ck_assert_uint_eq(lines_equal(ctld, "line 1 allow any any any to any any"), 0);
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(the_parent_judges_rules_whatever_ctld_says)
+{
+    with_state = true;
+    with_policy = "deny any any any to name bad.example any\nallow any any any to any any\n";
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order_wish(ctld, "add", rule_port + 1u, "bad.example");
+    await_line(ctld, "answer 9 egress rule ");
+    order_wish(ctld, "add", rule_port + 1u, "good.example");
+    await_line(ctld, "answer 0 ");
+    char refused[32];
+    snprintf(refused, sizeof refused, "rule+ 2 %u", rule_port + 1u);
+    await_line(proxyd, refused); /* the id of the first that was admitted */
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(rules_do_not_change_at_run_time_whatever_ctld_says)
+{
+    with_state = true;
+    with_policy = "run-time-rules no\nallow any any any to any any\n";
+    parent_start(0, socket_name, NULL);
+    struct client *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order_wish(ctld, "add", rule_port + 1u, "other.example");
+    await_line(ctld, "answer 9 rules do not change at run time: P:1 says so");
+    order_wish(ctld, "remove", rule_port, socket_name);
+    await_line(ctld, "answer 9 rules do not change at run time: P:1 says so");
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+/* ctld has a client that may add rules, and claims more than that. */
+START_TEST(the_parent_asks_the_kernel_who_calls_and_believes_no_ctld)
+{
+    char policy[128];
+    snprintf(policy, sizeof policy, "allow any any any to any any\ncontrol uid %u ProxyAddEgress\n",
+             (unsigned)getuid());
+    with_state = true;
+    with_policy = policy;
+    parent_start(0, socket_name, NULL);
+    struct client *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    await_line(ctld, "control");
+    order_wish(ctld, "add", rule_port + 1u, "other.example"); /* says nobody */
+    await_line(ctld, "answer 9 P says who may call ProxyAddEgress, and who calls has gone");
+    caller(ctld, "forged"); /* a socket that ctld has made itself, as a user who would have the right */
+    order_wish(ctld, "add", rule_port + 1u, "other.example");
+    await_line(ctld, "answer 9 P says who may call ProxyAddEgress, and who calls has gone");
+    int client = control_connect(ctld);
+    caller(ctld, "client");
+    order_wish(ctld, "remove", rule_port, socket_name); /* the client may not */
+    await_line(ctld, "answer 9 no control line of P lets uid ");
+    order_wish(ctld, "add", rule_port + 1u, "other.example");
+    await_line(ctld, "answer 0 ");
+    caller(ctld, "none"); /* what was proven once counts once */
+    order_wish(ctld, "add", rule_port + 2u, "other.example");
+    await_line(ctld, "answer 9 P says who may call ProxyAddEgress, and who calls has gone");
+    close(client); /* and a client that has gone asks for nothing any more */
+    caller(ctld, "client");
+    order_wish(ctld, "add", rule_port + 2u, "other.example");
+    await_line(ctld, "answer 9 P says who may call ProxyAddEgress, and who calls has gone");
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
 START_TEST(without_a_state_folder_nothing_changes_at_run_time)
 {
     parent_start(0, socket_name, NULL);
@@ -454,6 +566,10 @@ int main(void)
     tcase_add_test(tests, a_child_that_dies_while_a_rule_is_added_neither_loses_nor_doubles_it);
     tcase_add_test(tests, stored_rules_come_back_and_one_that_cannot_be_had_is_no_reason_to_stop);
     tcase_add_test(tests, without_a_state_folder_nothing_changes_at_run_time);
+    tcase_add_test(tests, each_process_is_told_its_part_of_the_policy);
+    tcase_add_test(tests, the_parent_judges_rules_whatever_ctld_says);
+    tcase_add_test(tests, rules_do_not_change_at_run_time_whatever_ctld_says);
+    tcase_add_test(tests, the_parent_asks_the_kernel_who_calls_and_believes_no_ctld);
     tcase_add_test(tests, a_child_that_cannot_start_is_fatal);
     tcase_add_test(tests, a_missing_or_broken_program_is_named);
     tcase_add_test(tests, process_1_reaps_orphans_and_stops_on_a_signal);
