@@ -131,11 +131,17 @@ static ssize_t bytes_read(const struct loading *loading, int fd, char *out, size
     return (ssize_t)got;
 }
 
+/* The working folder's path comes from /proc: that call is one that nexd's fences allow anyway. */
 static int absolute(const struct loading *loading, char *out, size_t size)
 {
     char here[PATH_MAX] = "";
-    if (loading->path[0] != '/' && getcwd(here, sizeof here) == NULL)
-        return fail(loading, "%s", strerror(errno));
+    if (loading->path[0] != '/') {
+        const ssize_t got = readlink("/proc/self/cwd", here, sizeof here - 1);
+        if (got < 0)
+            return fail(loading, "name its whole path (/proc does not tell the working folder: %s)",
+                        strerror(errno));
+        here[got] = '\0';
+    }
     const int length = snprintf(out, size, "%s%s%s", here, here[0] ? "/" : "", loading->path);
     return length < 0 || (size_t)length >= size ? fail(loading, "the path is too long") : NX_OK;
 }

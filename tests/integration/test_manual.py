@@ -83,7 +83,7 @@ def test_nexctl_page_has_the_commands_and_options_of_help():
         assert set(re.findall(r"^\\fB(--[a-z0-9-]+)", sections[words], re.MULTILINE)) == options - common, words
 
 
-@pytest.mark.parametrize("name", ["nexd.1", "nexctl.1", "nexd.conf.5"])
+@pytest.mark.parametrize("name", ["nexd.1", "nexctl.1", "nexd.conf.5", "nexd.policy.5"])
 @pytest.mark.skipif(not shutil.which("groff"), reason="needs the program groff")
 def test_pages_are_without_fault_for_groff(name):
     done = subprocess.run(["groff", "-K", "utf8", "-man", "-Tutf8", "-ww", "-z", SHARE / "man" / name], capture_output=True, text=True,

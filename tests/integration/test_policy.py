@@ -116,7 +116,8 @@ def test_given_a_stored_rule_when_the_policy_turns_against_it_then_it_is_out_of_
     node.stop()
     write(scene, "allow ingress any any to any any\n")
     node.start()
-    assert listed(node) == [] and refused(node, 8000)
+    assert listed(node) == [f"--egress {rule}"] and refused(node, 8000)
+    assert f"Not in force: --egress {rule}: no line of" in says(node, "status")
     assert "a stored rule is not in force: egress rule " + rule in node.process.text()
     assert "nexd_rules_barred 1\n" in get(node, "/metrics")[1]
     assert stored(node)["egress"] == [rule]
@@ -125,7 +126,7 @@ def test_given_a_stored_rule_when_the_policy_turns_against_it_then_it_is_out_of_
     node.stop()
     write(scene, "allow any any any to any any\n")
     node.start()
-    assert f"--egress {rule}" in listed(node) and not refused(node, 8000)
+    assert f"--egress {rule}" in listed(node) and not refused(node, 8000) and "Not in force" not in says(node, "status")
     node.stop()
     write(scene, "allow ingress any any to any any\n")
     node.start()
