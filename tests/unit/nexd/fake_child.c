@@ -482,6 +482,8 @@ int main(int argc, char **argv)
     static const struct ipc_link_ops ops = {.on_message = on_message, .on_close = on_close};
     role = role_of(argv[0]);
     const bool options_are_right = role == IPC_TUNNELD ? argc == 5 && strcmp(argv[4], "--network=none") == 0
+                                   : role == IPC_PROXYD && argc == 5
+                                       ? strncmp(argv[4], "--tcp-ports=", 12) == 0
                                    : role == IPC_CTLD && argc == 5 ? strcmp(argv[4], "--ca-file=/ca.pem") == 0
                                                                    : argc == 4;
     if (!options_are_right || strncmp(argv[1], "--log-level=", 12) ||
