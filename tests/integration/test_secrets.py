@@ -2,10 +2,13 @@
 core file gets. Memory images are taken as root, whom nothing in the sandbox can stop."""
 import base64
 import os
+import pathlib
+import re
 
 import pytest
 
 from lab import memory, node as nodes, traffic
+from lab.mesh import Mesh
 from lab.node import Key
 from lab.traffic import LOOPBACK
 
@@ -89,3 +92,43 @@ def test_no_descriptor_leads_to_the_configuration(pair):
         for pid in node.processes():
             for name in os.listdir(f"/proc/{pid}/fd"):
                 assert not os.readlink(f"/proc/{pid}/fd/{name}").endswith(".conf")
+
+
+# -- A member of a network: what it joined with, and what it was given -------------------------------------------------
+
+TOKENS = re.compile(rb'"[a-z_-]*token"\s*:\s*"([^"]{20,})"')
+
+
+@pytest.fixture
+def member(scene):
+    """Joined; `secrets`: its registration key and the tokens that it keeps, by name."""
+    mesh = Mesh(scene)
+    key = mesh.plane.reg_key()
+    node = mesh.member(key=key).start()
+    node.tunnel_address(4)
+    kept = b"".join(path.read_bytes() for path in pathlib.Path(node.folder).rglob("*.json"))
+    tokens = {f"token {number}": token for number, token in enumerate(sorted(set(TOKENS.findall(kept))))}
+    assert tokens, "no token is kept"
+    node.secrets = {"registration key": key.rpartition("RK:")[2].encode(), **tokens}
+    assert len(node.secrets["registration key"]) > 8
+    return node
+
+
+def test_given_a_member_when_memory_is_searched_then_its_tokens_are_in_ctld_and_in_nobody_who_parses_packets_or_opens_sockets(member):
+    assert memory.occurrences(member.child("ctld"), member.secrets), "else the search could not fail"
+    for role in ("tunneld", "proxyd"):
+        found = memory.occurrences(member.child(role), member.secrets)
+        assert not found, [(role, name, region.name) for region, name in found]
+
+
+def test_given_a_member_when_the_parents_memory_is_searched_then_its_secrets_are_in_guarded_memory_only(member):
+    found = memory.occurrences(member.pid, member.secrets)
+    assert all(is_guarded(region) for region, _ in found), [(name, region.name, region.flags) for region, name in found]
+
+
+def test_given_a_member_when_arguments_environment_and_log_are_searched_then_no_secret_is_there(member):
+    texts = [member.log().encode()]
+    for pid in member.processes():
+        for name in ("cmdline", "environ"):
+            texts.append(pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
+    assert not [name for name, secret in member.secrets.items() for text in texts if secret in text]

@@ -1,8 +1,10 @@
 """The policy compiler's command line: errors with file and line, lists for scripts, headers never half written."""
+import re
 import subprocess
 
 import pytest
 
+from policies import NAMES, rules
 from selftest import BUILD, DEADLINE_S
 
 GOOD = "[start]\nopenat # files\n[run]\nread # bytes\nerrno EPERM kill # no\n"
@@ -81,3 +83,29 @@ def test_shipped_policies_keep_within_their_bounds():
         assert len(counts) == 4
         for stage, machine, count in counts:
             assert stage == "start" or int(count) <= bound, (name, machine)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_policies_are_compiled_for_both_machines(name):
+    """Each with both stages; the machine's number is what a filter looks at first, and another machine's call kills."""
+    halves = (BUILD / "generated" / "seccomp" / f"{name}.h").read_text().split("#elif defined(__aarch64__)")
+    assert len(halves) == 2 and "defined(__x86_64__)" in halves[0]
+    for half, machine in zip(halves, (0xC000003E, 0xC00000B7)):
+        programs = re.findall(r"filter\[\] = \{\n(.*?)\};", half, re.S)
+        assert len(programs) == 2
+        for program in programs:
+            lines = program.splitlines()
+            assert len(lines) > 20
+            assert "0x20, 0, 0, 0x00000004" in lines[0], "the machine is not loaded first"
+            assert f"0x{machine:08x}" in lines[1], "or not compared"
+
+
+def test_sockets_of_other_families_are_named_by_no_policy():
+    """Whatever families a kernel may have, a policy names the ones that its process may make, each with its type."""
+    allowed = {"nexd": {"AF_UNIX"}, "tunneld": set(), "proxyd": {"AF_INET", "AF_INET6"}, "ctld": set(), "apid": {"AF_INET", "AF_INET6"}}
+    for name in NAMES:
+        for rule in rules(name):
+            words = rule.split()
+            if words[2] == "socket":
+                assert words[4:6] == ["int0", "=="] and words[6] in allowed[name], rule
+                assert words[6] == "AF_UNIX" or "SOCK_TYPE_MASK" in rule, rule
