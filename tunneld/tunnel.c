@@ -29,6 +29,8 @@ enum {
     FLUSH_ROUNDS = 4,
     TRIM_INTERVAL_S = 2,
     TRIM_CONNECTIONS_MIN = 1024, /* below that many there is nothing worth giving back */
+    TRIM_BULK_BYTES = 256 << 10, /* flows that hold more make the heap grow */
+    TRIM_REST_BYTES = 64 << 10,  /* and less, that bulk is over */
 };
 
 static struct timerq timers;
@@ -131,29 +133,45 @@ static const struct netstack_ops netstack_ops = {.routable = routable,
 /* -- Memory ------------------------------------------------------------------------------------------------
  */
 
-/* After a crowd of connections the heap keeps its pages. They go back to the system when half of the crowd
- * has left. Runs only while there are, or were, many connections. */
+/* After a crowd of connections, or after bulk, the heap keeps its pages. They go back to the system when half
+ * of the crowd has left, or when the flows hold next to nothing any more. Runs only while there is, or was,
+ * much. */
 static struct timerq_timer trim_timer;
 static size_t trim_peak;
+static bool trim_bulk; /* there was bulk since the last time */
+
+static size_t held_bytes(void)
+{
+    return MEMORY_BYTES - netstack_memory_left();
+}
+
+static bool trim_wanted(void)
+{
+    return netstack_tcp_count() > TRIM_CONNECTIONS_MIN || held_bytes() > TRIM_BULK_BYTES;
+}
 
 static void on_trim(struct timerq_timer *timer, void *arg, uint64_t now_ns)
 {
     (void)arg;
     size_t connections = netstack_tcp_count();
-    if (connections <= trim_peak / 2) {
+    if (connections <= trim_peak / 2 || (trim_bulk && held_bytes() < TRIM_REST_BYTES)) {
         rxbuf_trim(0);
         (void)malloc_trim(0);
         trim_peak = 0;
+        trim_bulk = false;
     }
     if (connections > trim_peak)
         trim_peak = connections;
-    if (trim_peak > TRIM_CONNECTIONS_MIN)
+    if (trim_peak > TRIM_CONNECTIONS_MIN || trim_bulk)
         (void)timer_arm(&timers, timer, now_ns + TRIM_INTERVAL_S * NS_PER_S);
 }
 
 static void trim_check(void)
 {
-    if (!timer_armed(&trim_timer) && netstack_tcp_count() > TRIM_CONNECTIONS_MIN)
+    if (trim_bulk && timer_armed(&trim_timer))
+        return;
+    trim_bulk |= held_bytes() > TRIM_BULK_BYTES;
+    if (!timer_armed(&trim_timer) && trim_wanted())
         (void)timer_arm(&timers, &trim_timer, turn_ns + TRIM_INTERVAL_S * NS_PER_S);
 }
 
