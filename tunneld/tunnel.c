@@ -15,6 +15,7 @@
 #include "tunneld/flow/limits.h"
 #include "tunneld/flow/tcp_flow.h"
 #include "tunneld/flow/udp_flow.h"
+#include "tunneld/netstack/blocks.h"
 #include "tunneld/netstack/netstack.h"
 #include "tunneld/udp/udp_io.h"
 #include <event2/event_struct.h>
@@ -156,6 +157,7 @@ static void on_trim(struct timerq_timer *timer, void *arg, uint64_t now_ns)
     size_t connections = netstack_tcp_count();
     if (connections <= trim_peak / 2 || (trim_bulk && held_bytes() < TRIM_REST_BYTES)) {
         rxbuf_trim(0);
+        netstack_blocks_trim();
         (void)malloc_trim(0);
         trim_peak = 0;
         trim_bulk = false;

@@ -126,6 +126,7 @@ static void turn(void)
     (void)timerq_run(&timers, now_ns);
     (void)tcp_flow_service();
     (void)netstack_flush(4);
+    udp_flow_flush();
 }
 
 /* A packet with the addresses of the tunnel. */

@@ -2,7 +2,9 @@
 #include "common/err.h"
 #include "tunneld/flow/bytequeue.h"
 #include "tunneld/flow/hmap.h"
+#include "tunneld/netstack/blocks.h"
 #include "tunneld/netstack/checksum.h"
+#include "tunneld/netstack/port/arch/cc.h"
 #include "tunneld/rxbuf.h"
 #include <check.h>
 #include <sodium.h>
@@ -157,10 +159,38 @@ START_TEST(rxbuf_counts_references)
 }
 END_TEST
 
+/* Every block can be written to its end, whatever it was before; more are freed than the list keeps. */
+START_TEST(blocks_of_every_size_come_and_go)
+{
+    enum { COUNT = 3000 };
+    static uint8_t *blocks[COUNT];
+    for (unsigned round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            size_t bytes = 900 + (i * 7 + round * 11) % 800; /* on both sides of the class's bounds */
+            blocks[i] = netstack_block_new(bytes);
+            ck_assert_ptr_nonnull(blocks[i]);
+            memset(blocks[i], (int)i, bytes);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            size_t bytes = 900 + (i * 7 + round * 11) % 800;
+            ck_assert_uint_eq(blocks[i][0], (uint8_t)i); /* no block was given out twice */
+            ck_assert_uint_eq(blocks[i][bytes - 1], (uint8_t)i);
+            netstack_block_free(blocks[i]);
+        }
+        if (round == 1)
+            netstack_blocks_trim();
+    }
+    netstack_block_free(NULL);
+    netstack_blocks_trim();
+    netstack_blocks_trim();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("parts");
     TCase *parts = tcase_create("parts");
+    tcase_add_test(parts, blocks_of_every_size_come_and_go);
     tcase_add_test(parts, checksum_of_the_rfc_example);
     tcase_add_test(parts, checksum_agrees_with_the_plain_one_at_every_length);
     tcase_add_test(parts, checksum_of_pieces_is_the_checksum_of_the_whole);

@@ -11,7 +11,10 @@
 
 /* Everything from malloc: bounds are kept per flow and in total by flow/, and an idle process stays small. */
 #define MEM_ALIGNMENT            8
-#define MEM_LIBC_MALLOC          1
+#define MEM_CUSTOM_ALLOCATOR     1
+#define MEM_CUSTOM_MALLOC        netstack_block_new
+#define MEM_CUSTOM_FREE          netstack_block_free
+#define MEM_CUSTOM_CALLOC        calloc
 #define MEMP_MEM_MALLOC          1
 #define MEMP_OVERFLOW_CHECK      0
 #define LWIP_SUPPORT_CUSTOM_PBUF 1 /* received packets are used where they were decrypted */

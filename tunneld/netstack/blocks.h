@@ -1,0 +1,9 @@
+/* Memory for lwIP: see blocks.c; lwIP's side of it is declared in port/arch/cc.h. tunneld only, one thread.
+ */
+#ifndef NEXD_TUNNELD_BLOCKS_H
+#define NEXD_TUNNELD_BLOCKS_H
+
+/* Gives the free blocks back to the C library. */
+void netstack_blocks_trim(void);
+
+#endif
