@@ -11,11 +11,12 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from lab import node, waiting
+from lab import netns, node, waiting
 from lab.process import traced
 
 LIMIT_S = 0.1
@@ -103,21 +104,19 @@ class Bare:
 
 
 @pytest.fixture
-def bare(tmp_path):
+def bare():
     missing = [tool for tool in ("unshare", "setpriv", "ps") if not shutil.which(tool)]
     if os.geteuid() != 0 or missing:
         pytest.skip(f"needs root, to make a network namespace{', and ' + ', '.join(missing) if missing else ''}")
-    # The folders above must let the other user through.
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & stat.S_IXOTH:
-            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
-    made = Bare(tmp_path)
-    yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-            process.wait(10)
-        process.log.close()
+    # Not pytest's own folder: whichever pytest starts next closes that one to other users again.
+    with tempfile.TemporaryDirectory(prefix=f"{netns.MARK}{os.getpid()}-") as folder:
+        made = Bare(pathlib.Path(folder))
+        yield made
+        for process in made.running:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+            process.log.close()
 
 
 def expect_mistake(result, *named):
