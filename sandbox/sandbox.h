@@ -76,8 +76,8 @@ struct sandbox_facts {
     uint64_t fs, net, scoped; /* Landlock: what is refused, as bits of the kernel's interface */
 };
 
-/* Before sandbox_start(), which gives up the rights that this brings: into a network without devices, in a user
- * namespace of one's own. Undoes PR_SET_PDEATHSIG. False: not permitted here; the other layers stand. */
+/* Before sandbox_start(), which gives up the rights that this brings: into a network without devices, in a
+ * user namespace of one's own. Undoes PR_SET_PDEATHSIG. False: not permitted here; the other layers stand. */
 bool sandbox_leave_network(void);
 
 /* Both are called once, while the process has a single thread, after log_init().
