@@ -29,7 +29,7 @@ def beside(measures, peer, count, before):
         figures["cpu_us_a_round_trip"] = round(1e6 * window.cpu / max(1, ping["count"]), 2)
         figures["ping_p50_us"] = ping["p50_us"]
         bulk = measures.transfer(peer, 1, False)
-        figures.update({"mbit": bulk["mbit"], "cpu_s_per_gb": bulk["cpu_s_per_gb"]})
+        figures.update({key: bulk[key] for key in ("mbit", "cpu_s_per_gb", "foreign_pct")})
         hold.stdin.write("\n")
         hold.stdin.flush()
         figures["alive"] = json.loads(hold.stdout.readline())["alive"]

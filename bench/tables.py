@@ -80,10 +80,16 @@ def comparison(results):
     return "\n".join([*heading(results), "", *lines]) + "\n" + errors(results)
 
 
+def foreign(figures):
+    """Every share that others had, in figures and what lies in them."""
+    if not isinstance(figures, dict):
+        return []
+    return [figures.get("foreign_pct", 0), *(share for inner in figures.values() for share in foreign(inner))]
+
+
 def noise(rounds):
     """The largest share of the machine that other processes had during any measure of some rounds, in percent."""
-    return max((figures["foreign_pct"] for each in rounds for figures in each.values()
-                if isinstance(figures, dict) and "foreign_pct" in figures), default=0)
+    return max((share for each in rounds for share in foreign(each)), default=0)
 
 
 def heading(results):
