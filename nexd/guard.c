@@ -1,9 +1,11 @@
 /* A ctld that was taken over could hand up the socket of any client that it serves, and so ask in that
  * client's name; but only while that client is connected, and only of those who connect. Therefore a socket
- * counts that was accepted from the control socket and whose far end is still there. */
+ * counts that was accepted from the control socket, for the very next message of ctld, and if its far end is
+ * still there when that message has come: what a client proved is not kept for later. */
 #include "nexd/guard.h"
 
 #include "common/err.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "nexd/parent.h"
 
@@ -27,14 +29,26 @@ static bool is_connected(int fd)
     return poll(&state, 1, 0) >= 0 && (state.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
 }
 
-void guard_caller(struct parent_child *ctld, uint32_t request, int client)
+void guard_init(struct guard *guard)
+{
+    *guard = (struct guard){.client = -1};
+}
+
+void guard_forget(struct guard *guard)
+{
+    guard->request = 0;
+    fd_close(&guard->client);
+}
+
+void guard_caller(struct parent_child *ctld, uint32_t request, int *client)
 {
     struct parent *parent = ctld->parent;
     struct guard *guard = &parent->guard;
-    guard->request = 0;
-    if (is_accepted(client, parent->config->control) && is_connected(client) &&
-        peercred_read(client, &guard->caller) == NX_OK)
-        guard->request = request;
+    guard_forget(guard);
+    if (!is_accepted(*client, parent->config->control) || peercred_read(*client, &guard->caller) != NX_OK)
+        return;
+    guard->request = request;
+    guard->client = fd_release(client);
 }
 
 static bool refuse(struct parent_child *ctld, uint32_t request, const char *why)
@@ -56,10 +70,10 @@ bool guard_permits(struct parent_child *ctld, uint32_t request, const char *meth
     struct guard *guard = &ctld->parent->guard;
     const struct policy *policy = ctld->parent->config->policy;
     char why[IPC_TEXT_MAX];
-    const bool known = request != 0 && guard->request == request;
+    const bool known = request != 0 && guard->request == request && is_connected(guard->client);
     const struct policy_caller caller = {
         .uid = guard->caller.uid, .groups = guard->caller.groups, .group_count = guard->caller.group_count};
-    guard->request = 0; /* it counts once */
+    guard_forget(guard); /* it counts once */
     if (!policy_has_control(policy) || (known && policy_control(policy, &caller, method)))
         return true;
     if (known)

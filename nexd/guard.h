@@ -14,12 +14,17 @@ struct rulebook_entry;
 
 struct guard {
     uint32_t request; /* that the caller is known of; 0 = none */
+    int client;       /* the caller's connection; -1 = none */
     struct peercred caller;
     uint64_t refused; /* requests, since the start */
 };
 
-/* CALLER from ctld: who makes the request with this id. */
-void guard_caller(struct parent_child *ctld, uint32_t request, int client);
+void guard_init(struct guard *guard);
+/* CALLER from ctld: who makes the request with this id, which is what ctld sends next. Takes over *client
+ * (which is -1 then) if it is one of the control socket's. */
+void guard_caller(struct parent_child *ctld, uint32_t request, int *client);
+/* Another message of ctld has been dealt with, or it has ended: nobody is known any more. */
+void guard_forget(struct guard *guard);
 /* May that request, which is for this method of the control socket, be carried out? False: it was refused. */
 bool guard_permits(struct parent_child *ctld, uint32_t request, const char *method);
 /* The same for one that changes the rules. */

@@ -137,6 +137,8 @@ static void child_ended(struct parent_child *child, int status)
     rule_change_child_gone(&parent->rule_change, child->role, now_ns);
     drain_child_gone(child);
     join_child_gone(child);
+    if (child->role == IPC_CTLD)
+        guard_forget(&parent->guard);
     if (supervisor_state_of(supervisor, child->role) == SUPERVISOR_BACKOFF)
         child_log_end(child, status, supervisor_restart_delay_ms(supervisor, child->role, now_ns));
     else if (supervisor->stopping && !was_stopping)
@@ -324,6 +326,7 @@ static int parent_open(struct parent *parent, const struct parent_config *config
 {
     *parent = (struct parent){.config = config};
     kept_init(&parent->kept);
+    guard_init(&parent->guard);
     join_open(parent);
     if (config->network && config->network->ca_file && config->network->ca_file[0])
         snprintf(parent->ctld_option, sizeof parent->ctld_option, "--ca-file=%s", config->network->ca_file);
@@ -365,6 +368,7 @@ static void parent_close(struct parent *parent)
     free(parent->proxyd_option);
     rulebook_free(&parent->rules);
     kept_free(&parent->kept);
+    guard_forget(&parent->guard);
     metrics_close(parent);
 }
 

@@ -191,7 +191,7 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
         link_broken(child, &body->link_broken);
         break;
     case IPC_MSG_CALLER:
-        guard_caller(child, message->header.request, body->caller.client);
+        guard_caller(child, message->header.request, &body->caller.client);
         break;
     case IPC_MSG_RULE_REQUEST:
         rule_request(child, message->header.request, &body->rule_request);
@@ -217,6 +217,8 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
             parent_misbehaved(child, "a message that the parent takes no part in");
         break;
     }
+    if (child->role == IPC_CTLD && message->header.type != IPC_MSG_CALLER)
+        guard_forget(&parent->guard);
     ready_check(parent);
     parent_settle(parent);
 }

@@ -6,11 +6,11 @@
  * "exit N", "garbage" (a datagram that is no message), "deaf" (SHUTDOWN is ignored), "orphan" (leaves a
  * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
  * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported), "accept" (a
- * client of the control socket), and "caller client", "caller forged" or "caller none" (whom the next wish is
- * said to be of: that client, a socket that ctld has made itself, nobody). In a
- * control plane's network, ctld also takes "addresses A…", "renew" (of its present key), "renew-old" (of
- * another), "store SLOT BYTES" (a JSON object of that length, 0: empty), "store-bad", "continue" (a piece of
- * nothing), "prompt", "phase N TEXT" and "give-up". */
+ * client of the control socket), "caller client", "caller forged" or "caller none" (whom the next wish is
+ * said to be of: that client, a socket that ctld has made itself, nobody), and "vouch" (says it of the next
+ * wish now, and asks for something else meanwhile). In a control plane's network, ctld also takes "addresses
+ * A…", "renew" (of its present key), "renew-old" (of another), "store SLOT BYTES" (a JSON object of that
+ * length, 0: empty), "store-bad", "continue" (a piece of nothing), "prompt", "phase N TEXT" and "give-up". */
 #include "common/key.h"
 #include "ipc/link.h"
 
@@ -99,19 +99,26 @@ static void orphan(void)
     }
 }
 
+static uint32_t wish_request;
+
+static void vouch(void)
+{
+    ipc_send(parent, IPC_MSG_CALLER, wish_request + 1, &(struct ipc_caller){.client = caller_fd});
+    ipc_send(parent, IPC_MSG_SANDBOX_QUERY, wish_request + 1, &(struct ipc_sandbox_query){.version = 1});
+}
+
 /* "add PORT HOST" or "remove PORT HOST" */
 static void wish(const char *text)
 {
-    static uint32_t request;
     struct ipc_rule_request message = {.direction = 2, .protocol = 1, .dest_port = 80};
     char verb[16] = "";
     if (sscanf(text, "%15s %hu %127s", verb, &message.listen_port, message.host) != 3)
         fail("order");
     message.remove = strcmp(verb, "remove") == 0;
-    request++;
+    wish_request++;
     if (caller_fd >= 0)
-        ipc_send(parent, IPC_MSG_CALLER, request, &(struct ipc_caller){.client = caller_fd});
-    ipc_send(parent, IPC_MSG_RULE_REQUEST, request, &message);
+        ipc_send(parent, IPC_MSG_CALLER, wish_request, &(struct ipc_caller){.client = caller_fd});
+    ipc_send(parent, IPC_MSG_RULE_REQUEST, wish_request, &message);
 }
 
 static void client_accept(void)
@@ -257,6 +264,8 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         client_accept();
     else if (strncmp(order, "caller ", 7) == 0)
         caller_choose(order + 7);
+    else if (strcmp(order, "vouch") == 0)
+        vouch();
     else if (network_order(order))
         ;
     else if (strncmp(order, "add ", 4) == 0 || strncmp(order, "remove ", 7) == 0)

@@ -451,6 +451,12 @@ START_TEST(the_parent_asks_the_kernel_who_calls_and_believes_no_ctld)
     caller(ctld, "none"); /* what was proven once counts once */
     order_wish(ctld, "add", rule_port + 2u, "other.example");
     await_line(ctld, "answer 9 P says who may call ProxyAddEgress, and who calls has gone");
+    caller(ctld, "client");
+    order(ctld, "vouch"); /* nor is it kept for later */
+    await_line(ctld, "answer 0 ");
+    caller(ctld, "none");
+    order_wish(ctld, "add", rule_port + 2u, "other.example");
+    await_line(ctld, "answer 9 P says who may call ProxyAddEgress, and who calls has gone");
     close(client); /* and a client that has gone asks for nothing any more */
     caller(ctld, "client");
     order_wish(ctld, "add", rule_port + 2u, "other.example");
