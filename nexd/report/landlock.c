@@ -3,10 +3,10 @@
 #include "nexd/report/report.h"
 
 #include "common/err.h"
+#include "nexctl/json.h"
 
 #include <ctype.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
 static const char *text_of(yajl_val object, const char *name)
 {
@@ -69,8 +69,7 @@ static void process_take(yajl_val object, struct report *report)
 
 int report_landlock_parse(const char *json, struct report *report)
 {
-    char error[128];
-    yajl_val tree = yajl_tree_parse(json, error, sizeof error);
+    yajl_val tree = json_tree_parse(json);
     int err = tree && YAJL_IS_ARRAY(tree) ? NX_OK : NX_EPROTO;
     for (size_t i = 0; !err && i < tree->u.array.len; i++)
         if (YAJL_IS_OBJECT(tree->u.array.values[i]))

@@ -131,6 +131,21 @@ START_TEST(answers_that_mean_harm_are_not_believed)
 }
 END_TEST
 
+/* Trees are freed by recursion: unbounded, this one would take the stack. */
+START_TEST(an_answer_that_is_nested_without_end)
+{
+    enum { DEPTH = 4000000 };
+    char *json = malloc(2 * DEPTH + 1);
+    ck_assert_ptr_nonnull(json);
+    memset(json, '[', DEPTH);
+    memset(json + DEPTH, ']', DEPTH);
+    json[2 * DEPTH] = '\0';
+    begin();
+    ck_assert_int_eq(report_landlock_parse(json, &report), NX_EPROTO);
+    free(json);
+}
+END_TEST
+
 START_TEST(more_missing_layers_than_there_is_room_for)
 {
     char json[8192] =
@@ -184,6 +199,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, limits_lines);
     tcase_add_test(tcase, landlock_as_said);
     tcase_add_test(tcase, answers_that_mean_harm_are_not_believed);
+    tcase_add_test(tcase, an_answer_that_is_nested_without_end);
     tcase_add_test(tcase, more_missing_layers_than_there_is_room_for);
     tcase_add_test(tcase, what_is_in_order_is_no_complaint);
     tcase_add_test(tcase, each_fault_is_named_with_its_process);
