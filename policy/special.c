@@ -9,28 +9,30 @@ static const struct range {
     struct netprefix prefix;
     bool in_mesh; /* there, too */
 } ranges[] = {
-    {{{NETADDR_V4, {0}}, 8}, true},                    /* this host */
-    {{{NETADDR_V4, {127}}, 8}, true},                  /* loopback */
-    {{{NETADDR_V4, {169, 254}}, 16}, true},            /* link-local; metadata of most clouds */
-    {{{NETADDR_V4, {224}}, 3}, true},                  /* multicast, reserved, broadcast */
-    {{{NETADDR_V4, {100, 100, 100, 200}}, 32}, false}, /* metadata: Alibaba */
-    {{{NETADDR_V4, {168, 63, 129, 16}}, 32}, false},   /* wire server: Azure */
-    {{{NETADDR_V4, {192, 0, 0, 192}}, 32}, false},     /* metadata: Oracle */
-    {{{NETADDR_V6, {0}}, 127}, true},                  /* unspecified, loopback */
-    {{{NETADDR_V6, {0xfe, 0x80}}, 10}, true},          /* link-local */
-    {{{NETADDR_V6, {0xff}}, 8}, true},                 /* multicast */
-    {{{NETADDR_V6, {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}, 128}, true}, /* metadata: Amazon */
+    {{{NETADDR_V4, {0}}, 8}, true},                       /* this host */
+    {{{NETADDR_V4, {127}}, 8}, true},                     /* loopback */
+    {{{NETADDR_V4, {169, 254}}, 16}, true},               /* link-local; metadata of most clouds */
+    {{{NETADDR_V4, {224}}, 3}, true},                     /* multicast, reserved, broadcast */
+    {{{NETADDR_V4, {100, 100, 100, 200}}, 32}, false},    /* metadata: Alibaba */
+    {{{NETADDR_V4, {168, 63, 129, 16}}, 32}, false},      /* wire server: Azure */
+    {{{NETADDR_V4, {192, 0, 0, 192}}, 32}, false},        /* metadata: Oracle */
+    {{{NETADDR_V6, {0}}, 127}, true},                     /* unspecified, loopback */
+    {{{NETADDR_V6, {0xfe, 0x80}}, 10}, true},             /* link-local */
+    {{{NETADDR_V6, {0xff}}, 8}, true},                    /* multicast */
+    {{{NETADDR_V6, {0xfd, 0x00, 0x0e, 0xc2}}, 32}, true}, /* metadata and credentials: Amazon */
     {{{NETADDR_V6, {0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}}, 128}, true}, /* metadata: Google */
 };
 
 struct netaddr special_plain(const struct netaddr *address)
 {
     static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b}, compatible[12];
+    static const uint8_t nat64_local[6] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
     struct netaddr plain = *address;
     netaddr_unmap(&plain);
     if (plain.family != NETADDR_V6)
         return plain;
     const bool embeds = memcmp(plain.bytes, nat64, sizeof nat64) == 0 ||
+                        memcmp(plain.bytes, nat64_local, sizeof nat64_local) == 0 ||
                         (memcmp(plain.bytes, compatible, sizeof compatible) == 0 &&
                          (plain.bytes[12] | plain.bytes[13] | plain.bytes[14]) != 0);
     if (!embeds)

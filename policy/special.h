@@ -7,7 +7,8 @@
 #include "common/netaddr.h"
 
 /* The range of such addresses that has this one in it, NULL if there is none. An IPv4 address inside an IPv6
- * one (mapped, compatible, or of the well-known NAT64 prefix) counts as itself. `in_mesh`: the address is
+ * one (mapped, compatible, or of a NAT64 prefix: 64:ff9b::/96, and those of 64:ff9b:1::/48 that have it at
+ * their end) counts as itself. `in_mesh`: the address is
  * used inside the mesh, where some of these ranges are ordinary. */
 const struct netprefix *special_range(const struct netaddr *address, bool in_mesh);
 /* It leads to this host itself. */

@@ -172,6 +172,7 @@ START_TEST(where_a_name_leads_is_judged_again)
     ck_assert_int_eq(address_judged(web, "10.9.2.3", false), POLICY_DENIED);
     ck_assert_int_eq(address_judged(web, "::ffff:10.9.2.3", false), POLICY_DENIED);
     ck_assert_int_eq(address_judged(web, "64:ff9b::a09:203", false), POLICY_DENIED);
+    ck_assert_int_eq(address_judged(web, "64:ff9b:1::a09:203", false), POLICY_DENIED);
     ck_assert_int_eq(address_judged(web, "11.1.2.3", false), POLICY_NOT_NAMED);
     ck_assert_int_eq(address_judged(web, "127.0.0.1", false), POLICY_NOT_NAMED);
     ck_assert_int_eq(address_judged(web, "127.0.0.1", true), POLICY_NOT_NAMED);
@@ -194,16 +195,20 @@ static const char *const inside[] = {
     "febf::1",
     "ff02::1",
     "fd00:ec2::254",
+    "fd00:ec2::23",
     "fd20:ce::254",
     "::ffff:127.0.0.1",
     "::ffff:169.254.169.254",
     "::127.0.0.1",
     "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe",
+    "64:ff9b:1:fffe::7f00:1",
 };
-static const char *const outside[] = {"10.0.0.1",        "100.64.0.7", "192.168.1.1",   "8.8.8.8",
-                                      "126.255.255.255", "128.0.0.1",  "169.253.9.9",   "fd00::1",
-                                      "2001:db8::1",     "fec0::1",    "fd00:ec2::253", "64:ff9b::808:808"};
+static const char *const outside[] = {"10.0.0.1",          "100.64.0.7", "192.168.1.1",   "8.8.8.8",
+                                      "126.255.255.255",   "128.0.0.1",  "169.253.9.9",   "fd00::1",
+                                      "2001:db8::1",       "fec0::1",    "fd00:ec3::254", "64:ff9b::808:808",
+                                      "64:ff9b:1::808:808"};
 
 START_TEST(names_do_not_lead_inside_unless_that_is_named)
 {
