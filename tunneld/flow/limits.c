@@ -241,7 +241,8 @@ static void bucket_fill(struct limits_bucket *bucket, uint64_t now_ns)
 {
     const struct limits_rule *rule = bucket->rule;
     const int64_t burst = burst_of(rule);
-    const uint64_t passed_ns = now_ns - bucket->filled_ns;
+    /* A turn's timers have the time at which it began, which may be the earlier one. */
+    const uint64_t passed_ns = now_ns > bucket->filled_ns ? now_ns - bucket->filled_ns : 0;
     if (bucket->filled_ns == 0 || passed_ns > FULL_AFTER_S * NS_PER_S) {
         bucket->level = burst;
         bucket->filled_ns = now_ns;

@@ -158,6 +158,24 @@ START_TEST(bandwidth_is_a_burst_and_then_a_rate)
 }
 END_TEST
 
+/* The timers of a turn have the time at which it began; flows look at the clock themselves. */
+START_TEST(an_earlier_time_gives_nothing)
+{
+    struct limits_hold hold;
+    struct limits_waiter waiter = {.flow = &woken[0]};
+    unsigned line;
+    ck_assert_int_eq(limits_rule_add(RULE, 0, 0, 100), NX_OK);
+    ck_assert(take(RULE, 1, &hold, &line));
+    ck_assert_uint_ge(drain(&hold, &waiter, 65536), 16384 - 1500);
+    timerq_run(&timers, clock_now_ns() + 20 * NS_PER_S); /* 2000 bytes until then */
+    ck_assert_uint_eq(woken[0], 1);
+    ck_assert_uint_le(drain(&hold, &waiter, 65536), 8000);
+    limits_leave(&waiter);
+    limits_release(&hold);
+    limits_rule_remove(RULE);
+}
+END_TEST
+
 START_TEST(who_waits_is_woken_in_turn_and_nobody_overtakes)
 {
     struct limits_hold holds[FLOWS];
@@ -227,6 +245,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, flows_of_a_peer_are_counted_whatever_their_rule);
     tcase_add_test(tcase, flows_of_a_rule_are_counted_and_outlive_it);
     tcase_add_test(tcase, bandwidth_is_a_burst_and_then_a_rate);
+    tcase_add_test(tcase, an_earlier_time_gives_nothing);
     tcase_add_test(tcase, who_waits_is_woken_in_turn_and_nobody_overtakes);
     tcase_add_test(tcase, datagrams_beyond_the_rate_are_dropped_and_counted);
     tcase_add_test(tcase, the_largest_rate_does_not_overflow);
