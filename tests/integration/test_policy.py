@@ -130,6 +130,8 @@ def test_given_a_stored_rule_when_the_policy_turns_against_it_then_it_is_out_of_
     add(node, "--egress", rule)
     node.stop()
     write(scene, "allow ingress any any to any any\n")
+    checked = run(node, "--state-dir", str(node.folder / ".nexodus"), "check")
+    assert checked.returncode == 0 and f"the stored egress rule {rule} will not be in force" in checked.stderr, checked
     node.start()
     assert listed(node) == [f"--egress {rule}"] and refused(node, 8000)
     assert f"Not in force: --egress {rule}: no line of" in says(node, "status")
