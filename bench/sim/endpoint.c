@@ -60,6 +60,8 @@ static void send_segment(struct sim *sim, uint32_t index, uint32_t start, uint32
 {
     struct sim_packet packet = {
         .flow = index, .start = start, .end = end, .number = sim->flows[index].transmissions++};
+    packet.reduced = sim->flows[index].answer;
+    sim->flows[index].answer = false;
     sim_transmit(sim, &packet);
 }
 
@@ -122,7 +124,7 @@ static void flow_output(struct sim *sim, uint32_t index)
 void sim_ack_arrives(struct sim *sim, const struct sim_packet *packet)
 {
     struct sim_flow *flow = &sim->flows[packet->flow];
-    sender_ack(&flow->sender, &packet->ack, sim->now_ns);
+    flow->answer |= sender_ack(&flow->sender, &packet->ack, sim->now_ns);
     if (flow->limit_bytes > 0 && flow->finished_ns == 0 &&
         (uint64_t)(flow->sender.una - FIRST_SEQ) >= flow->limit_bytes)
         flow->finished_ns = sim->now_ns;
@@ -148,6 +150,7 @@ static void send_ack(struct sim *sim, uint32_t index)
     struct sim_packet packet = {.flow = index, .is_ack = true};
     size_t count = flow->no_sack ? 0 : reassembly_blocks(&flow->reassembly, blocks, REASSEMBLY_BLOCKS_MAX);
     packet.ack.ack = flow->received;
+    packet.ack.congestion_echo = flow->echo;
     packet.ack.duplicate = flow->reassembly.count > 0;
     packet.ack.sack_count = (uint8_t)count;
     for (size_t i = 0; i < count; i++)
@@ -173,6 +176,7 @@ void sim_data_arrives(struct sim *sim, const struct sim_packet *packet)
     struct sim_flow *flow = &sim->flows[packet->flow];
     uint32_t before = flow->received;
     bool gap = flow->reassembly.count > 0;
+    flow->echo = (flow->echo && !packet->reduced) || packet->marked;
     if (seq_at_or_before(packet->end, flow->received)) {
         reassembly_duplicate(&flow->reassembly, packet->start, packet->end);
         send_ack(sim, packet->flow);

@@ -14,12 +14,25 @@
 #define TRACE_NS (50 * NS_PER_MS)
 
 static const struct option options[] = {
-    {"rate-mbit", 1, 0, 'r'}, {"rtt-ms", 1, 0, 'd'},     {"jitter-ms", 1, 0, 'j'},
-    {"queue-ms", 1, 0, 'q'},  {"loss", 1, 0, 'l'},       {"ack-loss", 1, 0, 'a'},
-    {"reorder", 1, 0, 'o'},   {"reorder-ms", 1, 0, 'O'}, {"dup", 1, 0, 'D'},
-    {"seconds", 1, 0, 't'},   {"seed", 1, 0, 's'},       {"flow", 1, 0, 'f'},
-    {"trace", 1, 0, 'T'},     {"dark-from", 1, 0, 'b'},  {"dark-until", 1, 0, 'e'},
-    {"seeds", 1, 0, 'S'},     {"from", 1, 0, 'F'},       {0},
+    {"rate-mbit", 1, 0, 'r'},
+    {"rtt-ms", 1, 0, 'd'},
+    {"jitter-ms", 1, 0, 'j'},
+    {"queue-ms", 1, 0, 'q'},
+    {"loss", 1, 0, 'l'},
+    {"ack-loss", 1, 0, 'a'},
+    {"reorder", 1, 0, 'o'},
+    {"reorder-ms", 1, 0, 'O'},
+    {"dup", 1, 0, 'D'},
+    {"seconds", 1, 0, 't'},
+    {"seed", 1, 0, 's'},
+    {"flow", 1, 0, 'f'},
+    {"trace", 1, 0, 'T'},
+    {"dark-from", 1, 0, 'b'},
+    {"dark-until", 1, 0, 'e'},
+    {"seeds", 1, 0, 'S'},
+    {"from", 1, 0, 'F'},
+    {"mark-ms", 1, 0, 'm'},
+    {0},
 };
 
 static void trace(FILE *file, const struct sim *sim, uint64_t begin_ns)
@@ -126,7 +139,7 @@ int main(int argc, char **argv)
     struct scenario scenario = {.link = {.delay_ns = 10 * NS_PER_MS, .reorder_ns = 2 * NS_PER_MS},
                                 .seconds = 30};
     struct sim_link *link = &scenario.link;
-    double queue_ms = 0;
+    double queue_ms = 0, mark_ms = 0;
     uint64_t seed = 1, seeds = 1;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -143,6 +156,9 @@ int main(int argc, char **argv)
             break;
         case 'q':
             queue_ms = value;
+            break;
+        case 'm':
+            mark_ms = value;
             break;
         case 'l':
             link->loss = value;
@@ -194,6 +210,7 @@ int main(int argc, char **argv)
     if (scenario.flow_count == 0)
         (void)flow_parse(&scenario, "bbr");
     link->queue_bytes = (uint64_t)((double)link->rate * queue_ms / 1000);
+    link->mark_bytes = (uint64_t)((double)link->rate * mark_ms / 1000);
     struct summary *summary = summary_new(seeds > 0 ? seeds : 1, scenario.flow_count);
     for (uint64_t i = 0; i < summary->runs_max; i++)
         run(&scenario, seed + i, summary);

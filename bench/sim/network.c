@@ -115,12 +115,15 @@ void sim_transmit(struct sim *sim, const struct sim_packet *packet)
         return;
     }
     uint64_t left_ns = sim->now_ns;
+    struct sim_packet on_the_way = *packet;
     if (link->rate > 0) {
         uint32_t bytes = packet->end - packet->start + SIM_HEADER_BYTES;
         if (link->queue_bytes > 0 && sim->queue_bytes + bytes > link->queue_bytes) {
             sim->queue_drops++;
             return;
         }
+        on_the_way.marked = link->mark_bytes > 0 && sim->queue_bytes > link->mark_bytes;
+        sim->marks += on_the_way.marked;
         sim->queue_bytes += bytes;
         if (sim->link_free_ns < sim->now_ns)
             sim->link_free_ns = sim->now_ns;
@@ -128,9 +131,9 @@ void sim_transmit(struct sim *sim, const struct sim_packet *packet)
         left_ns = sim->link_free_ns;
         sim_schedule(sim, left_ns, link_left, packet);
     }
-    sim_schedule(sim, data_arrival_ns(sim, left_ns), sim_data_arrives, packet);
+    sim_schedule(sim, data_arrival_ns(sim, left_ns), sim_data_arrives, &on_the_way);
     if (link->duplicate > 0 && sim_random(sim) < link->duplicate)
-        sim_schedule(sim, data_arrival_ns(sim, left_ns), sim_data_arrives, packet);
+        sim_schedule(sim, data_arrival_ns(sim, left_ns), sim_data_arrives, &on_the_way);
 }
 
 static bool all_done(const struct sim *sim)

@@ -19,6 +19,7 @@ struct sim_link {
     uint64_t delay_ns;    /* each way */
     uint64_t jitter_ns;   /* up to so much more; order is kept */
     uint64_t queue_bytes; /* in front of the rate; 0 = no limit */
+    uint64_t mark_bytes;  /* a longer queue marks in place of waiting for the drop; 0 = never */
     double loss, ack_loss, duplicate;
     double reorder;      /* share of packets that are held back ... */
     uint64_t reorder_ns; /* ... by up to so much, others passing them */
@@ -30,8 +31,9 @@ struct sim_link {
 struct sim_packet {
     uint32_t flow;
     bool is_ack;
-    uint32_t start, end; /* of the segment */
-    uint32_t number;     /* of the flow's transmissions, from 0 */
+    bool marked, reduced; /* congestion experienced; congestion window reduced */
+    uint32_t start, end;  /* of the segment */
+    uint32_t number;      /* of the flow's transmissions, from 0 */
     struct sender_ack ack;
 };
 
@@ -49,6 +51,8 @@ struct sim_flow {
     uint32_t received; /* next expected */
     unsigned unacknowledged;
     bool ack_armed;
+    bool echo;   /* the receiver has seen a mark, and no answer to it yet */
+    bool answer; /* the sender has slowed down, and has not yet said so */
     /* Results. */
     uint64_t delivered_bytes, finished_ns;
     uint32_t transmissions;
@@ -65,7 +69,7 @@ struct sim {
     struct sim_link link;
     struct sim_flow flows[SIM_FLOWS_MAX];
     uint32_t flow_count;
-    uint64_t queue_bytes, link_free_ns, last_arrival_ns, queue_drops, losses;
+    uint64_t queue_bytes, link_free_ns, last_arrival_ns, queue_drops, losses, marks;
     bool burst;
     struct sim_event *heap;
     size_t heap_count, heap_capacity;

@@ -60,7 +60,8 @@ static void acknowledge(const uint8_t *data, size_t size)
         ack.sacks[ack.sack_count++] =
             (struct sack_block){.start = start, .end = start + data[i + 1] * (MSS / 2u)};
     }
-    sender_ack(&sender, &ack, now_ns);
+    ack.congestion_echo = ack.sack_count == 1;
+    (void)sender_ack(&sender, &ack, now_ns);
 }
 
 static void item_free(struct reassembly_item *item)

@@ -6,6 +6,7 @@
 #include "lwip/prot/ip.h"
 #include "tunneld/netstack/checksum.h"
 #include "tunneld/netstack/internal.h"
+#include "tunneld/netstack/tcp_ecn.h"
 #include <string.h>
 
 enum { LOOP_MAX = 4096 /* packets */, TCP_CHECKSUM_OFFSET = 16, TCP_HEADER = 20 };
@@ -79,6 +80,7 @@ err_t netstack_packet_output(struct pbuf *p, const struct netaddr *dst)
         return ERR_OK; /* dropped as a full queue of a real interface would: TCP sends it again */
     }
     pbuf_copy_partial(p, slot, p->tot_len, 0);
+    tcp_ecn_finish(slot, p->tot_len);
     tcp_checksum_fill(slot, p->tot_len);
     netstack.ops->output_end(netstack.arg);
     netstack.counters.tx_packets++;

@@ -77,6 +77,10 @@ err_t netstack_tcp_inpacket(struct tcp_pcb *pcb, struct tcp_hdr *hdr, u16_t optl
     }
     if (pcb->state != LISTEN)
         tcp_conn_take_options(pcb, hdr, optlen, opt1len, opt2);
+    if (pcb->state != LISTEN && tcp_conn_of(pcb) != NULL)
+        tcp_ecn_arrives(tcp_conn_of(pcb), hdr, p->tot_len);
+    if (pcb->state == LISTEN && gate_open)
+        tcp_ecn_syn_arrives(hdr);
     if (pcb->state != LISTEN || gate_open)
         return ERR_OK;
     if ((TCPH_FLAGS(hdr) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
@@ -202,6 +206,7 @@ int netstack_connect(const struct netsock *dest, void (*prepare)(struct tcp_pcb 
     }
     ip_addr_copy(pcb->local_ip, local);
     pcb->local_port = port;
+    tcp_ecn_connecting(pcb);
     prepare(pcb, arg);
     if (tcp_connect(pcb, &remote, dest->port, connected) != ERR_OK) {
         tcp_arg(pcb, NULL);

@@ -21,7 +21,10 @@ static void destroy(u8_t id, void *data)
 static err_t passive_open(u8_t id, struct tcp_pcb_listen *listener, struct tcp_pcb *pcb)
 {
     (void)id, (void)listener;
-    return tcp_conn_attach(pcb) == NX_OK ? ERR_OK : ERR_MEM;
+    if (tcp_conn_attach(pcb) != NX_OK)
+        return ERR_MEM;
+    tcp_ecn_accepting(pcb);
+    return ERR_OK;
 }
 
 static const struct tcp_ext_arg_callbacks callbacks = {.destroy = destroy, .passive_open = passive_open};

@@ -9,6 +9,7 @@
 
 #include "common/timerq.h"
 #include "lwip/priv/tcp_priv.h"
+#include "tunneld/netstack/tcp_ecn.h"
 #include "tunneld/transport/reassembly.h"
 #include "tunneld/transport/sender.h"
 
@@ -26,7 +27,9 @@ struct tcp_conn {
     uint32_t window_advanced;   /* how much further in the round trip before */
     uint32_t receive_window, send_buffer;
     uint32_t orphan_bytes; /* left behind by flow/, not acknowledged */
+    uint32_t ecn_marks;    /* packets that came with congestion experienced */
     bool started, established;
+    bool ecn;     /* both ends take part in congestion notification */
     bool orphan;  /* nobody of flow/ belongs to it any more */
     bool held_up; /* the application leaves what has come */
 };

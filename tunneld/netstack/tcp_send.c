@@ -62,6 +62,7 @@ void netstack_tcp_sent(struct tcp_pcb *pcb, struct tcp_seg *seg)
     if (conn == NULL || TCP_TCPLEN(seg) == 0)
         return;
     sender_sent(&conn->sender, start, start + TCP_TCPLEN(seg), seg, now());
+    tcp_ecn_segment_sent(conn);
     if (!timer_armed(&conn->timer))
         netstack_tcp_output_later(pcb); /* lwIP has sent it on its own: look after the timer */
 }
@@ -75,10 +76,13 @@ void netstack_tcp_acked(struct tcp_pcb *pcb, uint32_t ack, int duplicate)
         return;
     conn->incoming.ack = ack;
     conn->incoming.duplicate = duplicate != 0;
-    sender_ack(&conn->sender, &conn->incoming, clock_now_ns());
+    if (sender_ack(&conn->sender, &conn->incoming, clock_now_ns()))
+        tcp_ecn_reduced(conn);
     conn->incoming.sack_count = 0;
+    conn->incoming.congestion_echo = false;
     if (!conn->established) {
         conn->established = true;
+        tcp_ecn_established(conn);
         sender_established(&conn->sender, (pcb->flags & TF_SACK) != 0, pcb->mss);
     }
     tcp_conn_send_buffer_grow(conn);
@@ -86,8 +90,11 @@ void netstack_tcp_acked(struct tcp_pcb *pcb, uint32_t ack, int duplicate)
 
 static void resend(struct tcp_conn *conn, struct tx_record *record, uint64_t now_ns)
 {
+    u8_t tos = conn->pcb->tos;
+    conn->pcb->tos = 0; /* see tcp_ecn.c; the echo goes with the next ACK */
     /* What the interface does not take now is lost like on any link. */
     (void)tcp_resend_segment(conn->pcb, record->segment);
+    conn->pcb->tos = conn->established ? tos : 0;
     sender_resent(&conn->sender, record, now_ns);
 }
 

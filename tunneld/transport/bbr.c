@@ -321,11 +321,13 @@ static void undo(struct cc *cc)
 static void bbr_on_recovery(struct cc *cc, enum cc_recovery event, uint64_t now_ns, uint64_t inflight)
 {
     struct bbr *bbr = bbr_of(cc);
-    (void)now_ns;
     switch (event) {
     case CC_RECOVERY_ENTER:
         state_save(cc);
         bbr->in_recovery = true;
+        break;
+    case CC_RECOVERY_ECHO:
+        bbr_probe_echo(cc, now_ns, inflight);
         break;
     case CC_RECOVERY_TIMEOUT:
         state_save(cc);

@@ -27,6 +27,7 @@ enum bbr_undo { BBR_UNDO_NONE, BBR_UNDO_STARTUP, BBR_UNDO_PROBE_UP };
 
 #define BBR_LOSS_THRESHOLD 0.02
 #define BBR_BETA           0.7
+#define BBR_ECHO_BETA      0.85 /* as RFC 8511 has it for marks */
 #define BBR_HEADROOM       0.15
 #define BBR_MIN_SEGMENTS   4
 
@@ -48,6 +49,7 @@ struct bbr {
     /* The model: time. */
     uint64_t min_rtt_ns, min_rtt_stamp_ns;
     uint64_t round_rtt_ns; /* the shortest in this round by losses; 0 = none yet */
+    bool lossy;            /* losses have lowered the short-term bounds: a queue does not raise them again */
     bool queue_standing;   /* in the round before nothing passed the bottleneck without waiting */
 
     /* Packet-timed rounds, and rounds by losses. */
@@ -120,5 +122,7 @@ void bbr_probe_cruise_start(struct bbr *bbr);
 void bbr_probe_refill_start(struct bbr *bbr, uint64_t delivered);
 void bbr_probe_bw_update(struct cc *cc, const struct cc_ack *ack);
 void bbr_probe_loss(struct cc *cc, const struct cc_loss *loss);
+/* A mark on a packet says what a loss beyond the threshold says, earlier. Once a round trip. */
+void bbr_probe_echo(struct cc *cc, uint64_t now_ns, uint64_t inflight);
 
 #endif

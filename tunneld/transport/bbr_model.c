@@ -12,7 +12,7 @@ enum { EXTRA_ACKED_ROUNDS = 5, OFFLOAD_QUANTA = 3 };
  * sent before, a flow that is alone in a full pipe shows in the second, and one with a small share goes on,
  * for it still gains with every round. */
 enum { FULL_BW_ROUNDS = 3, FULL_BW_ROUNDS_PROBING = 2 };
-#define FULL_BW_GROWTH_PROBING 1.12
+#define FULL_BW_GROWTH_PROBING 1.20
 #define FULL_BW_GROWTH         1.25
 #define LOSS_DEVIATIONS        3
 
@@ -25,6 +25,7 @@ void bbr_shortterm_reset(struct bbr *bbr)
 {
     bbr->bw_shortterm = CC_UNLIMITED;
     bbr->inflight_shortterm = CC_UNLIMITED;
+    bbr->lossy = false;
 }
 
 void bbr_full_bw_reset(struct bbr *bbr)
@@ -127,6 +128,7 @@ static void lower_bounds_adapt(struct cc *cc, const struct cc_ack *ack)
     bool lossy = round_lossy(cc, ack);
     if (bbr_queue_adapt(bbr, ack, lossy) || bbr_probing_bw(bbr) || !lossy)
         return;
+    bbr->lossy = true;
     if (bbr->bw_shortterm == CC_UNLIMITED)
         bbr->bw_shortterm = bbr->max_bw;
     if (bbr->inflight_shortterm == CC_UNLIMITED)

@@ -224,3 +224,23 @@ void bbr_probe_loss(struct cc *cc, const struct cc_loss *loss)
         bbr_probe_down_start(cc, loss->now_ns, loss->delivered);
     }
 }
+
+void bbr_probe_echo(struct cc *cc, uint64_t now_ns, uint64_t inflight)
+{
+    struct bbr *bbr = bbr_of(cc);
+    uint64_t least = (uint64_t)(BBR_BETA * (double)target_inflight(cc));
+    if (!bbr->full_bw_reached) {
+        bbr->full_bw_reached = true;
+        bbr->inflight_longterm = bbr_bdp(cc, bbr->max_bw, 1.0);
+    } else if (bbr->phase == BBR_PROBE_UP || bbr->phase == BBR_PROBE_REFILL) {
+        bbr->prev_probe_too_high = true;
+        bbr->is_probe_sample = false;
+        bbr->inflight_longterm = inflight > least ? inflight : least;
+        bbr_probe_down_start(cc, now_ns, bbr->next_round_delivered);
+    } else if (bbr->phase != BBR_PROBE_RTT) {
+        uint64_t bound = bbr->inflight_shortterm == CC_UNLIMITED ? cc->cwnd : bbr->inflight_shortterm;
+        bbr->inflight_shortterm = (uint64_t)(BBR_ECHO_BETA * (double)bound);
+        if (bbr->inflight_shortterm < least)
+            bbr->inflight_shortterm = least;
+    }
+}

@@ -35,7 +35,8 @@ bool bbr_queue_adapt(struct bbr *bbr, const struct cc_ack *ack, bool lossy)
         return false;
     uint64_t least = (uint64_t)(QUEUE_RATE_FLOOR * (double)bbr->max_bw);
     uint64_t rate = bbr->bw_latest > least ? bbr->bw_latest : least;
-    bbr->bw_shortterm = rate < bbr->max_bw ? rate : bbr->max_bw;
+    uint64_t most = bbr->lossy ? bbr->bw_shortterm : bbr->max_bw;
+    bbr->bw_shortterm = rate < most ? rate : most;
     return true;
 }
 

@@ -52,6 +52,7 @@ enum cc_recovery {
     CC_RECOVERY_ENTER, /* the first loss of an episode */
     CC_RECOVERY_TIMEOUT,
     CC_RECOVERY_EXIT, /* everything sent before the episode began is acknowledged */
+    CC_RECOVERY_ECHO, /* a queue on the path has marked packets in place of dropping them; nothing is lost */
     CC_RECOVERY_UNDO, /* it was none: nothing had been lost */
 };
 

@@ -131,6 +131,10 @@ static void cubic_on_recovery(struct cc *cc, enum cc_recovery event, uint64_t no
     case CC_RECOVERY_ENTER:
         reduce(cc);
         break;
+    case CC_RECOVERY_ECHO:
+        reduce(cc);
+        cc->cwnd = cc->ssthresh;
+        break;
     case CC_RECOVERY_TIMEOUT:
         if (!cubic->timed_out)
             reduce(cc);

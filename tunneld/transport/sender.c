@@ -15,7 +15,7 @@ void sender_init(struct sender *sender, const struct cc_ops *algorithm, uint32_t
                  uint32_t seed, uint64_t now_ns)
 {
     memset(sender, 0, sizeof *sender);
-    sender->una = sender->next = sender->recovery_end = first;
+    sender->una = sender->next = sender->recovery_end = sender->echo_end = first;
     sender->reorder_ns = UINT64_MAX;
     rack_init(&sender->rack);
     cc_init(&sender->cc, algorithm, mss, seed, now_ns);
@@ -268,13 +268,25 @@ static void control(struct sender *sender, const struct sender_progress *progres
                            progress->advanced && progress->lost == 0, entered);
 }
 
-void sender_ack(struct sender *sender, const struct sender_ack *ack, uint64_t now_ns)
+/* Once a round trip; while losses are repaired the reduction has been made. */
+static bool echo_take(struct sender *sender, const struct sender_ack *ack, uint64_t now_ns)
+{
+    if (!ack->congestion_echo || seq_before(sender->una, sender->echo_end))
+        return false;
+    sender->echo_end = sender->next;
+    sender->stats.echoes++;
+    if (sender->phase == SENDER_OPEN)
+        sender->cc.ops->on_recovery(&sender->cc, CC_RECOVERY_ECHO, now_ns, sender->board.inflight_bytes);
+    return true;
+}
+
+bool sender_ack(struct sender *sender, const struct sender_ack *ack, uint64_t now_ns)
 {
     struct sender_progress progress = {0};
     uint64_t prior_inflight = sender->board.inflight_bytes, prior_lost = sender->rate.lost;
     bool was_recovery = sender->phase == SENDER_RECOVERY;
     if (seq_before(ack->ack, sender->una) || seq_before(sender->next, ack->ack))
-        return; /* old, or of what was never sent */
+        return false; /* old, or of what was never sent */
     sender_take_cumulative(sender, ack->ack, &progress, now_ns);
     if (sender->sack_permitted)
         sender_take_sacks(sender, ack, &progress, now_ns);
@@ -290,4 +302,5 @@ void sender_ack(struct sender *sender, const struct sender_ack *ack, uint64_t no
         progress.lost = sender->rate.lost - prior_lost;
     if (progress.delivered > 0 || progress.lost > 0)
         control(sender, &progress, prior_inflight, sender->phase == SENDER_RECOVERY && !was_recovery, now_ns);
+    return echo_take(sender, ack, now_ns);
 }

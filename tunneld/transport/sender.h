@@ -36,12 +36,13 @@ struct sender_ack {
     uint32_t ack;
     uint8_t sack_count; /* blocks as they came, a DSACK first (RFC 2883) */
     struct sack_block sacks[SENDER_SACKS_MAX];
-    bool duplicate; /* no data, no window change: counts as a duplicate where there is no SACK */
+    bool congestion_echo; /* the far end reports a mark (RFC 3168) */
+    bool duplicate;       /* no data, no window change: counts as a duplicate where there is no SACK */
 };
 
 struct sender_stats {
     uint64_t sent_segments, sent_bytes, retransmitted_segments, retransmitted_bytes;
-    uint64_t lost_segments, spurious_segments, recoveries, timeouts, probes, undone;
+    uint64_t lost_segments, spurious_segments, recoveries, timeouts, probes, undone, echoes;
 };
 
 struct sender {
@@ -62,6 +63,7 @@ struct sender {
     uint64_t delivery_rate;                   /* the last reliable sample, bytes a second */
     uint32_t una, next;                       /* acknowledged up to; first never sent */
     uint32_t recovery_end;
+    uint32_t echo_end; /* `next` when it last slowed down for an echo: once a round trip is enough */
     uint32_t undo_retransmissions; /* not reported as duplicates yet, in this episode */
     uint32_t probe_end;            /* tail loss probe: `next` when it was sent */
     uint16_t backoff, duplicates;
@@ -96,7 +98,8 @@ struct tx_record *sender_probe(struct sender *sender);
 /* All there was has been sent. */
 void sender_app_limited(struct sender *sender);
 
-void sender_ack(struct sender *sender, const struct sender_ack *ack, uint64_t now_ns);
+/* True: it has slowed down for the echo, and the far end is to be told so. */
+bool sender_ack(struct sender *sender, const struct sender_ack *ack, uint64_t now_ns);
 /* When sender_timer() wants to be called; UINT64_MAX = never. May move at any call above. */
 uint64_t sender_deadline_ns(const struct sender *sender);
 /* Harmless when nothing is due. The owner then sends what may be sent. */

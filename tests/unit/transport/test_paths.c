@@ -222,6 +222,34 @@ START_TEST(a_second_flow_gets_a_third_within_ten_seconds)
 }
 END_TEST
 
+/* A queue that marks from 5 ms on: nothing is dropped, and it stays that short. */
+START_TEST(marks_keep_a_queue_short_without_drops)
+{
+    static const char *const algorithms[] = {"bbr", "cubic"};
+    for (size_t i = 0; i < 2; i++) {
+        struct sim_link link = path(50, 40, 80);
+        link.mark_bytes = link.rate * 5 / 1000;
+        sim_init(&sim, &link, 3);
+        struct sim_flow *a = sim_flow_add(&sim, algorithms[i], 0);
+        struct sim_flow *b = sim_flow_add(&sim, algorithms[i], 3 * NS_PER_S);
+        sim_run(&sim, sim.now_ns + 5 * NS_PER_S);
+        uint64_t a_begin = a->delivered_bytes, b_begin = b->delivered_bytes, drops = sim.queue_drops;
+        double queue = 0;
+        for (unsigned k = 0; k < 200; k++) {
+            sim_run(&sim, sim.now_ns + 100 * NS_PER_MS);
+            queue += (double)sim.queue_bytes / 200;
+        }
+        double got[2] = {goodput_mbit(a, a_begin, 20), goodput_mbit(b, b_begin, 20)};
+        ck_assert_uint_eq(sim.queue_drops, drops);
+        ck_assert_uint_gt(a->sender.stats.echoes, 0);
+        ck_assert_double_lt(queue, 0.010 * (double)link.rate);
+        ck_assert_msg(got[0] + got[1] > 33 && jain(got, 2) > 0.9, "%s: %.1f and %.1f", algorithms[i], got[0],
+                      got[1]);
+        sim_free(&sim);
+    }
+}
+END_TEST
+
 START_TEST(bbr_and_cubic_live_together)
 {
     struct sim_link link = path(50, 40, 80);
@@ -278,6 +306,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, eight_bbr_flows_share);
     tcase_add_test(tcase, eight_bbr_flows_share_a_long_path_and_keep_its_queue_in_bounds);
     tcase_add_test(tcase, a_second_flow_gets_a_third_within_ten_seconds);
+    tcase_add_test(tcase, marks_keep_a_queue_short_without_drops);
     tcase_add_test(tcase, bbr_and_cubic_live_together);
     tcase_add_test(tcase, bursts_of_loss_are_survived);
     tcase_add_test(tcase, one_seed_one_run);

@@ -275,6 +275,28 @@ START_TEST(the_window_sinks_evenly_in_recovery)
 }
 END_TEST
 
+START_TEST(an_echo_counts_once_a_round_trip)
+{
+    begin(10);
+    uint64_t cwnd = sender.cc.cwnd;
+    struct sender_ack ack = {.ack = START + MSS, .congestion_echo = true};
+    now_ns += RTT_NS;
+    ck_assert(sender_ack(&sender, &ack, now_ns));
+    ck_assert_uint_lt(sender.cc.cwnd, cwnd);
+    cwnd = sender.cc.cwnd;
+    for (uint32_t i = 2; i <= 9; i++) { /* of what had left before */
+        ack.ack = START + i * MSS;
+        ck_assert(!sender_ack(&sender, &ack, now_ns));
+        ck_assert_uint_ge(sender.cc.cwnd, cwnd);
+    }
+    ack.ack = START + 10 * MSS;
+    ck_assert(sender_ack(&sender, &ack, now_ns));
+    ck_assert_uint_eq(sender.stats.echoes, 2);
+    ck_assert_uint_eq(sender.stats.recoveries, 0);
+    end();
+}
+END_TEST
+
 START_TEST(hostile_acknowledgements_change_nothing)
 {
     begin(10);
@@ -379,6 +401,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, a_needless_timeout_is_undone);
     tcase_add_test(tcase, a_needless_retransmission_is_undone);
     tcase_add_test(tcase, the_window_sinks_evenly_in_recovery);
+    tcase_add_test(tcase, an_echo_counts_once_a_round_trip);
     tcase_add_test(tcase, hostile_acknowledgements_change_nothing);
     tcase_add_test(tcase, every_pattern_of_three_losses_with_bbr);
     tcase_add_test(tcase, every_pattern_of_three_losses_with_cubic);

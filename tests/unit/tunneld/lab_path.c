@@ -185,6 +185,26 @@ static unsigned direction(void)
     return tcp[0] == 0 && tcp[1] == LAB_PORT;
 }
 
+/* Congestion notification: the mark in the IP header, the flags of SYNs. */
+static void notify(bool queue_is_long)
+{
+    enum { ECE_AND_CWR = 0xc0, CE = 3 };
+    bool v4 = leaving[0] >> 4 == 4;
+    uint8_t *tcp = leaving + ip_header(leaving);
+    unsigned shift = v4 ? 0 : 4, mark = leaving[1] >> shift & CE;
+    size_t payload = leaving_length - ip_header(leaving) - (size_t)(tcp[12] >> 4) * 4;
+    lab_path.ect += mark != 0;
+    lab_path.wrong_ect += mark != 0 && (payload == 0 || (tcp[13] & SYN));
+    if (v4 ? leaving[1] >> 2 != 0 : (leaving[0] & 0x0f) != 0 || leaving[1] >> 6 != 0)
+        lab_path.wrong_ect++; /* what tcp_ecn.c tells itself must not leave */
+    if (lab_path.no_ecn && (tcp[13] & SYN))
+        tcp[13] &= (uint8_t)~ECE_AND_CWR;
+    if (mark == 0 || !queue_is_long)
+        return;
+    leaving[1] |= (uint8_t)(CE << shift);
+    lab_path.marked++;
+}
+
 static void mesh_end(void)
 {
     struct way *way = &ways[direction()];
@@ -205,6 +225,7 @@ static void mesh_end(void)
             lab_path.queue_drops++;
             return;
         }
+        notify(lab_path.mark_ns != 0 && *free_ns - due_ns > lab_path.mark_ns);
         *free_ns += leaving_length * NS_PER_S / lab_path.rate;
         due_ns = *free_ns;
     }

@@ -10,6 +10,7 @@ struct lab_path {
     uint64_t delay_ns;  /* each way */
     uint64_t jitter_ns; /* up to so much more; packets may pass each other */
     uint64_t rate;      /* bytes a second each way, 0 = no limit */
+    uint64_t mark_ns;   /* a longer queue marks what is marked as able to tell (ECT); 0 = never */
     uint64_t queue_ns;  /* what may wait for the rate, as time */
     double loss, duplicate;
     bool dark;              /* everything is lost */
@@ -17,7 +18,9 @@ struct lab_path {
     bool no_sack, no_scale; /* options are taken out of SYNs */
     uint16_t mtu;           /* larger packets are lost; 0 = none are */
     bool fragments;         /* packets arrive as fragments, the last one empty where their length allows */
-    uint64_t packets, lost, queue_drops, too_large;
+    uint64_t packets, lost, queue_drops, too_large, marked, ect;
+    uint64_t wrong_ect; /* on a packet without data or with SYN */
+    bool no_ecn;        /* SYNs lose their request for it */
 };
 extern struct lab_path lab_path;
 

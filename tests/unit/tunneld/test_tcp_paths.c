@@ -97,7 +97,7 @@ static void start(uint64_t rtt_ms)
 
 /* Sums of all connections there are; taken before they end. */
 struct sums {
-    uint64_t sent, again, timeouts;
+    uint64_t sent, again, timeouts, echoes;
 };
 static struct sums sums;
 
@@ -108,6 +108,7 @@ static void sums_take(void)
         const struct tcp_conn *conn = tcp_conn_of(pcb);
         now.sent += conn->sender.stats.sent_bytes;
         now.again += conn->sender.stats.retransmitted_bytes;
+        now.echoes += conn->sender.stats.echoes;
         now.timeouts += conn->sender.stats.timeouts;
     }
     if (now.sent >= sums.sent)
@@ -257,6 +258,44 @@ START_TEST(a_narrow_path_with_a_short_queue)
 }
 END_TEST
 
+/* A queue that marks keeps every packet, and stays short. */
+START_TEST(marks_slow_a_flow_down_before_anything_is_dropped)
+{
+    static const char *const algorithms[] = {"bbr", "cubic"};
+    start(40);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(netstack_congestion_control(algorithms[i]), 0);
+        lab_path.rate = 20 * 1000 * 1000 / 8;
+        lab_path.queue_ns = 200 * NS_PER_MS;
+        lab_path.mark_ns = 10 * NS_PER_MS;
+        lab_path.marked = lab_path.ect = 0;
+        sums = (struct sums){0};
+        double mbit = upload(16 * MEGABYTE, 30);
+        ck_assert_msg(mbit > 11, "%s: %.1f Mbit/s", algorithms[i], mbit);
+        ck_assert_uint_gt(lab_path.marked, 0);
+        ck_assert_uint_gt(sums.echoes, 0);
+        ck_assert_uint_eq(lab_path.queue_drops, 0);
+        ck_assert_uint_eq(sums.again, 0);
+        ck_assert_uint_eq(lab_path.wrong_ect, 0);
+    }
+    (void)exchange(NETADDR_V6, 2 * MEGABYTE, 2 * MEGABYTE, 30);
+    ck_assert_uint_eq(lab_path.wrong_ect, 0);
+}
+END_TEST
+
+START_TEST(a_far_end_without_notification_gets_no_marks)
+{
+    start(20);
+    lab_path.rate = 20 * 1000 * 1000 / 8;
+    lab_path.queue_ns = 50 * NS_PER_MS;
+    lab_path.mark_ns = NS_PER_MS;
+    lab_path.no_ecn = true;
+    (void)exchange(NETADDR_V4, 2 * MEGABYTE, 2 * MEGABYTE, 30);
+    ck_assert_uint_eq(lab_path.ect, 0);
+    ck_assert_uint_eq(lab_path.wrong_ect, 0);
+}
+END_TEST
+
 static bool slow_step(void *arg)
 {
     static uint64_t last_ns;
@@ -376,6 +415,8 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, everything_at_once);
     tcase_add_test(tcase, far_ends_without_options);
     tcase_add_test(tcase, a_narrow_path_with_a_short_queue);
+    tcase_add_test(tcase, marks_slow_a_flow_down_before_anything_is_dropped);
+    tcase_add_test(tcase, a_far_end_without_notification_gets_no_marks);
     tcase_add_test(tcase, a_reader_that_pauses_closes_and_opens_the_window);
     tcase_add_test(tcase, a_minute_in_the_dark);
     tcase_add_test(tcase, a_handshake_through_losses);
