@@ -123,9 +123,14 @@ static void tunnel_ready(struct parent_child *child, const struct ipc_tunnel_rea
     readiness_tunnel(&child->parent->readiness);
 }
 
-/* An operator's wish through ctld: for every process, and for those started later. */
+/* An operator's wish through ctld: for every process, and for those started later. Operators switch debugging
+ * on and off, no more: a ctld that could silence the rest would hide what else it does. */
 static void log_level(struct parent_child *child, uint32_t request, const struct ipc_log_level *message)
 {
+    if (message->level > LOG_LEVEL_INFO) {
+        parent_misbehaved(child, "it wants to silence the log, and nobody can have asked it to");
+        return;
+    }
     if (!guard_permits(child, request, message->level == LOG_LEVEL_DEBUG ? "SetDebugOn" : "SetDebugOff"))
         return;
     log_set_level((enum log_level)message->level);

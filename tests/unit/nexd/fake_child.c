@@ -7,7 +7,7 @@
  * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
  * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported), "accept" (a
  * client of the control socket), "caller client", "caller forged" or "caller none" (whom the next wish is
- * said to be of: that client, a socket that ctld has made itself, nobody), and "vouch" (says it of the next
+ * said to be of: that client, a socket that ctld has made itself, nobody), "level N" (a log level for all), and "vouch" (says it of the next
  * wish now, and asks for something else meanwhile). In a control plane's network, ctld also takes "addresses
  * A…", "renew" (of its present key), "renew-old" (of another), "store SLOT BYTES" (a JSON object of that
  * length, 0: empty), "store-bad", "continue" (a piece of nothing), "prompt", "phase N TEXT" and "give-up". */
@@ -105,6 +105,12 @@ static void vouch(void)
 {
     ipc_send(parent, IPC_MSG_CALLER, wish_request + 1, &(struct ipc_caller){.client = caller_fd});
     ipc_send(parent, IPC_MSG_SANDBOX_QUERY, wish_request + 1, &(struct ipc_sandbox_query){.version = 1});
+}
+
+static void level_wish(unsigned level)
+{
+    wish_request++;
+    ipc_send(parent, IPC_MSG_LOG_LEVEL, wish_request, &(struct ipc_log_level){.level = (uint8_t)level});
 }
 
 /* "add PORT HOST" or "remove PORT HOST" */
@@ -264,6 +270,8 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         client_accept();
     else if (strncmp(order, "caller ", 7) == 0)
         caller_choose(order + 7);
+    else if (strncmp(order, "level ", 6) == 0)
+        level_wish((unsigned)atoi(order + 6));
     else if (strcmp(order, "vouch") == 0)
         vouch();
     else if (network_order(order))

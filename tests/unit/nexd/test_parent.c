@@ -466,6 +466,27 @@ START_TEST(the_parent_asks_the_kernel_who_calls_and_believes_no_ctld)
 }
 END_TEST
 
+/* Debugging is switched on and off; the rest of the log stays. */
+START_TEST(a_ctld_that_would_silence_the_log_is_ended)
+{
+    static char errors[65536];
+    parent_start(0, socket_name, NULL);
+    struct client *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order(ctld, "level 0");
+    await_line(ctld, "answer 0 ");
+    order(ctld, "level 1");
+    await_line(ctld, "answer 0 ");
+    order(ctld, "level 2");
+    ctld = await_child("ctld", 1);
+    order(ctld, "level 4");
+    await_child("ctld", 2);
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(errors, sizeof errors), 0);
+    ck_assert_msg(strstr(errors, "it wants to silence the log"), "%s", errors);
+}
+END_TEST
+
 START_TEST(without_a_state_folder_nothing_changes_at_run_time)
 {
     parent_start(0, socket_name, NULL);
@@ -571,6 +592,7 @@ int main(void)
     tcase_add_test(tests, a_rule_added_at_run_time_is_kept_and_removed_as_the_others_are);
     tcase_add_test(tests, a_child_that_dies_while_a_rule_is_added_neither_loses_nor_doubles_it);
     tcase_add_test(tests, stored_rules_come_back_and_one_that_cannot_be_had_is_no_reason_to_stop);
+    tcase_add_test(tests, a_ctld_that_would_silence_the_log_is_ended);
     tcase_add_test(tests, without_a_state_folder_nothing_changes_at_run_time);
     tcase_add_test(tests, each_process_is_told_its_part_of_the_policy);
     tcase_add_test(tests, the_parent_judges_rules_whatever_ctld_says);
