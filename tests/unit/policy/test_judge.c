@@ -319,6 +319,18 @@ START_TEST(limits_are_those_of_the_line_or_of_all_rules)
 }
 END_TEST
 
+START_TEST(limits_of_a_name_are_those_of_the_first_line_that_allows_it)
+{
+    with("deny any any any to 10.9.0.0/16 any\n"
+         "allow any any any to name h in 10.0.0.0/8 any flows 5\n"
+         "allow any any any to name h any flows 50\n");
+    const struct rule rule = rule_of("ingress tcp:80:h:1");
+    ck_assert_int_eq(address_judged("ingress tcp:80:h:1", "192.0.2.1", false), POLICY_ADMITTED);
+    ck_assert_uint_eq(policy_rule_limits(policy, &rule).flows.value, 5);
+    ck_assert_uint_eq(policy_rule_limits(policy, &rule).flows.line, 2);
+}
+END_TEST
+
 START_TEST(changes_at_run_time_are_what_the_line_says)
 {
     unsigned line;
@@ -371,6 +383,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, some_ranges_are_special_on_the_host_only);
     tcase_add_test(tcase, ports_listen_where_the_first_line_says);
     tcase_add_test(tcase, limits_are_those_of_the_line_or_of_all_rules);
+    tcase_add_test(tcase, limits_of_a_name_are_those_of_the_first_line_that_allows_it);
     tcase_add_test(tcase, changes_at_run_time_are_what_the_line_says);
     tcase_add_test(tcase, callers_are_told_apart);
 }
