@@ -1,4 +1,4 @@
-"""For programs that join by a control plane: apid beside end b, two STUN servers, a registration key, and names in a mount namespace
+"""For programs that join by a control plane: apid beside end b (on bench/paths.py's path: beside the relay), two STUN servers, a registration key, and names in a mount namespace
 of the program's own (so it needs root). The measures do not touch any of it."""
 import os
 import pathlib
@@ -21,15 +21,15 @@ class ControlPlane:
         self.place, self.folder = place, folder / "apid"
         self.apid = build / "bin" / "apid"
         port, *stun = free_ports(3)
-        address = place.address["b"]
+        end, address = place.plane()
         self.hosts = folder / "hosts"
         self.hosts.write_text(f"127.0.0.1 localhost\n{address} {NAME} api.{NAME} auth.{NAME}\n", encoding="ascii")
         self.hosts.chmod(0o644)
         folder.chmod(0o755)
         stun_program = pathlib.Path(__file__).parents[1] / "tests" / "integration" / "lab" / "stun.py"
         self.processes = [
-            place.spawn("b", [sys.executable, stun_program, address, *stun]),
-            place.spawn("b", [self.apid, "--listen", f"{address}:{port}", "--host", NAME, "--data", self.folder],
+            place.spawn(end, [sys.executable, stun_program, address, *stun, *(f"{seen}={told}" for seen, told in place.told.items())]),
+            place.spawn(end, [self.apid, "--listen", f"{address}:{port}", "--host", NAME, "--data", self.folder],
                         stdout=subprocess.PIPE, text=True)]
         if "ready" not in self.processes[1].stdout.readline():
             raise Failed("apid did not start")

@@ -4,6 +4,9 @@
     scripts/bench has no place for it: it needs root, three namespaces and minutes. See README.md.
 
     A (10.77.1.1) --- veth --- R: bench/path's relay --- veth --- (10.77.2.2) B
+
+    R does not forward: what is between the ends goes through the relay. A control plane, for programs that join by one, is at R's own
+    10.77.3.1, and its STUN servers tell each end the address at which the relay stands for it.
 """
 import argparse
 import datetime
@@ -14,6 +17,7 @@ import subprocess
 import sys
 
 from bench import BUILD, machine
+from flow_trace import Trace
 from measure import Measures
 from peer import Peer
 from place import PORT_NAMES, Failed, Namespaces, Place, ip
@@ -21,6 +25,7 @@ from place import PORT_NAMES, Failed, Namespaces, Place, ip
 CELLS = [{"rtt_ms": rtt, "loss": loss} for rtt in (20, 80, 200) for loss in (0, 0.001, 0.01)]
 CELLS.append({"rtt_ms": 20, "loss": 0.001, "jitter_ms": 2, "reorder": 1})
 SOCKET_BUFFER = 32 << 20
+PLANE = "10.77.3.1"
 
 
 class Path(Namespaces):
@@ -30,11 +35,12 @@ class Path(Namespaces):
 
     def __init__(self):
         Place.__init__(self)
-        self.ports = dict(zip(PORT_NAMES, (42001, 42002, 5201, 5202, 7201, 7202)))
+        self.ports = dict(zip(PORT_NAMES, (42001, 42002, 5201, 5202, 5203, 7201, 7202, 7203)))
         tag = f"nexdpath-{id(self) % 100000}"
         self.names = {end: f"{tag}-{end}" for end in "abr"}
         self.address = {"a": "10.77.2.1", "b": "10.77.1.2"}  # where the other end dials: the relay
         self.bind = "0.0.0.0"
+        self.told = {"10.77.1.1": self.address["a"], "10.77.2.2": self.address["b"]}
         self.relay = None
         for end, name in self.names.items():
             ip("netns", "add", name)
@@ -49,6 +55,13 @@ class Path(Namespaces):
             ip("-n", self.names["r"], "link", "set", f"r{end}", "up")
             for key, value in (("ipv4/tcp_rmem", f"4096 131072 {SOCKET_BUFFER}"), ("ipv4/tcp_wmem", f"4096 65536 {SOCKET_BUFFER}")):
                 self.run(end, [sys.executable, "-c", f"open('/proc/sys/net/{key}', 'w').write('{value}')"], 10)
+
+        ip("-n", self.names["r"], "addr", "add", f"{PLANE}/32", "dev", "lo")
+        ip("-n", self.names["a"], "route", "add", PLANE, "via", "10.77.1.2")
+        ip("-n", self.names["b"], "route", "add", PLANE, "via", "10.77.2.1")
+
+    def plane(self):
+        return "r", PLANE
 
     def impair(self, cell, seed):
         self.restore()
@@ -73,13 +86,14 @@ class Path(Namespaces):
         return json.loads(out.strip().splitlines()[-1])
 
 
-def stream(place, measures, peer, seconds, reverse, algorithm):
+def stream(place, measures, peer, options, reverse, algorithm):
     address, port = peer.entry("bulk")
     server = measures.iperf_server()
-    command = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J"]
+    command = ["iperf3", "-c", address, "-p", str(port), "-t", str(options.seconds), "-J"]
     command += (["-R"] if reverse else []) + (["-C", algorithm] if algorithm else [])
     try:
-        _, out, err = place.run("a", command, seconds + 30)
+        with Trace(peer, options.trace, "b" if reverse else "a"):
+            _, out, err = place.run("a", command, options.seconds + 30)
         result = json.loads(out)
         return round(result["end"]["sum_received"]["bits_per_second"] / 1e6, 1)
     except (ValueError, KeyError):
@@ -95,7 +109,7 @@ def measure(place, measures, peer, cell, options, algorithm, seed):
         try:
             peer.start()
             measures.ready(peer)
-            figures[direction] = stream(place, measures, peer, options.seconds, direction == "down", algorithm)
+            figures[direction] = stream(place, measures, peer, options, direction == "down", algorithm)
         except Failed as error:
             figures[direction] = None
             print(f"{peer.name}: {error}", file=sys.stderr)
@@ -107,8 +121,10 @@ def measure(place, measures, peer, cell, options, algorithm, seed):
 
 
 def cell_name(cell):
-    text = f"{cell['rtt_ms']} ms, {cell['loss'] * 100:g} %"
-    return text + (f", {cell['jitter_ms']} ms jitter with reordering" if "jitter_ms" in cell else "")
+    text = f"{cell['rtt_ms']:g} ms, {cell['loss'] * 100:g} %"
+    if "rate_mbit" in cell:
+        text += f", {cell['rate_mbit']:g} Mbit/s, a queue of {cell.get('queue_ms', 100):g} ms"
+    return text + (f", {cell['jitter_ms']:g} ms jitter with reordering" if "jitter_ms" in cell else "")
 
 
 def table(results, names, directions):
@@ -123,6 +139,17 @@ def table(results, names, directions):
     return "\n".join(lines) + "\n"
 
 
+def path_cell(text):
+    """rtt_ms=80,loss=0.01,rate_mbit=100,queue_ms=50"""
+    cell = {"rtt_ms": 0.0, "loss": 0.0}
+    for word in text.split(","):
+        name, _, value = word.partition("=")
+        if name not in ("rtt_ms", "loss", "rate_mbit", "queue_ms", "jitter_ms", "reorder"):
+            raise argparse.ArgumentTypeError(f"{name} is nothing that a path has")
+        cell[name] = float(value)
+    return cell
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH", help="another program, described by peers/NAME.json")
@@ -130,6 +157,9 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--cells", default="", help="numbers of cells, as 0,4,8; all by default")
+    parser.add_argument("--path", action="append", type=path_cell, metavar="NAME=VALUE,...",
+                        help="such a path in place of the cells: rtt_ms, loss, rate_mbit, queue_ms, jitter_ms, reorder")
+    parser.add_argument("--trace", metavar="FILE.csv", help="nexd's own figures every 100 ms, as netsim's --trace; of the last run, for sim/plot.py")
     parser.add_argument("--directions", default="up,down", type=lambda text: text.split(","))
     parser.add_argument("--json")
     parser.add_argument("--markdown")
@@ -138,7 +168,7 @@ def arguments():
 
 def main():
     options = arguments()
-    chosen = [CELLS[int(n)] for n in options.cells.split(",")] if options.cells else CELLS
+    chosen = options.path or ([CELLS[int(n)] for n in options.cells.split(",")] if options.cells else CELLS)
     place = Path()
     try:
         measures = Measures(place, BUILD / "bench" / "bin" / "probe", options.seconds)

@@ -37,6 +37,11 @@ class Place:
         self.address = {"a": "127.0.0.1", "b": "127.0.0.1"}
         self.server = "127.0.0.1"  # where end b finds the servers beside it
         self.bind = "127.0.0.1"  # where they listen
+        self.told = {}  # what STUN servers tell an address in place of itself
+
+    def plane(self):
+        """Where a control plane runs, and its address there."""
+        return "b", self.address["b"]
 
     def spawn(self, end, command, **options):
         options.setdefault("stdin", subprocess.DEVNULL)

@@ -42,12 +42,13 @@ static void trace(FILE *file, const struct sim *sim, uint64_t begin_ns)
         if (!flow->started)
             continue;
         const struct sender *sender = &flow->sender;
-        fprintf(file, "%.3f,%u,%s,%llu,%llu,%llu,%llu,%llu,%.3f\n",
+        fprintf(file, "%.3f,%u,%s,%llu,%llu,%llu,%llu,%llu,%.3f,%llu\n",
                 (double)(sim->now_ns - begin_ns) / (double)NS_PER_S, i, sender->cc.ops->phase(&sender->cc),
                 (unsigned long long)sender->cc.cwnd, (unsigned long long)sender->cc.pacing_rate,
                 (unsigned long long)sender_inflight(sender), (unsigned long long)sim->queue_bytes,
                 (unsigned long long)flow->delivered_bytes,
-                (double)sender->rtt.smoothed_ns / (double)NS_PER_MS);
+                (double)sender->rtt.smoothed_ns / (double)NS_PER_MS,
+                (unsigned long long)sender->delivery_rate);
     }
 }
 
@@ -115,7 +116,7 @@ static void run(const struct scenario *scenario, uint64_t seed, struct summary *
     uint64_t from_ns = begin_ns + (uint64_t)(scenario->from_s * 1e9);
     bool counting = false;
     if (file != NULL)
-        fprintf(file, "s,flow,phase,cwnd,pacing_rate,inflight,queue,delivered,srtt_ms\n");
+        fprintf(file, "s,flow,phase,cwnd,pacing_rate,inflight,queue,delivered,srtt_ms,delivery_rate\n");
     for (uint64_t t = begin_ns; t < end_ns; t += TRACE_NS) {
         if (!counting && t >= from_ns) {
             summary_begin(summary, &sim);

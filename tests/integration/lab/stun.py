@@ -1,6 +1,7 @@
 """A STUN server (RFC 8489): answers binding requests with the address that they came from.
 
-As a program: `stun.py ADDRESS PORT...` serves these ports until it is ended.
+As a program: `stun.py ADDRESS PORT... [SEEN=TOLD...]` serves these ports until it is ended, and tells a client at the address SEEN that it is
+at TOLD: as if there were a NAT.
 """
 import ipaddress
 import socket
@@ -30,7 +31,7 @@ def answer(request, address, port):
 
 class StunServer:
     """On a host of the lab (None: here), until it is closed. `shift` is added to the ports that it tells: as if the client were behind a
-    NAT that gives each destination another one."""
+    NAT that gives each destination another one. `told`: addresses that it tells in place of those which it sees."""
 
     def __init__(self, host, address, port):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -38,6 +39,7 @@ class StunServer:
         self.socket.bind((address, port))
         self.socket.settimeout(0.2)
         self.asked = self.shift = 0
+        self.told = {}
         self.closing = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -50,7 +52,7 @@ class StunServer:
                 continue
             except OSError:
                 return
-            reply = answer(request, source[0], source[1] + self.shift)
+            reply = answer(request, self.told.get(source[0], source[0]), source[1] + self.shift)
             if reply:
                 self.asked += 1
                 self.socket.sendto(reply, source)
@@ -62,5 +64,8 @@ class StunServer:
 
 
 if __name__ == "__main__":
-    for server in [StunServer(None, sys.argv[1], int(word)) for word in sys.argv[2:]]:
+    servers = [StunServer(None, sys.argv[1], int(word)) for word in sys.argv[2:] if "=" not in word]
+    for server in servers:
+        server.told.update(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
+    for server in servers:
         server.thread.join()
