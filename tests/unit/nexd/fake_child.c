@@ -7,10 +7,11 @@
  * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
  * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported), "accept" (a
  * client of the control socket), "caller client", "caller forged" or "caller none" (whom the next wish is
- * said to be of: that client, a socket that ctld has made itself, nobody), "level N" (a log level for all), and "vouch" (says it of the next
- * wish now, and asks for something else meanwhile). In a control plane's network, ctld also takes "addresses
- * A…", "renew" (of its present key), "renew-old" (of another), "store SLOT BYTES" (a JSON object of that
- * length, 0: empty), "store-bad", "continue" (a piece of nothing), "prompt", "phase N TEXT" and "give-up". */
+ * said to be of: that client, a socket that ctld has made itself, nobody), "level N" (a log level for all),
+ * and "vouch" (says it of the next wish now, and asks for something else meanwhile). In a control plane's
+ * network, ctld also takes "addresses A…", "renew" (of its present key), "renew-old" (of another), "store
+ * SLOT BYTES" (a JSON object of that length, 0: empty), "store-bad", "continue" (a piece of nothing),
+ * "prompt", "phase N TEXT" and "give-up". */
 #include "common/key.h"
 #include "ipc/link.h"
 
