@@ -157,11 +157,23 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t length)
     return ERR_OK;
 }
 
+/* lwIP has freed the connection, or is about to. */
+static void flow_lost(struct tcp_flow *flow)
+{
+    flow->pcb = NULL;
+    tcp_flows.memory_bytes -= flow->in_stack_bytes;
+    flow->in_stack_bytes = 0;
+    flow_wake(flow);
+}
+
 static void on_error(void *arg, err_t err)
 {
     struct tcp_flow *flow = arg;
     if (flow == NULL)
         return;
+    flow_lost(flow);
+    if (err == ERR_CLSD && flow->mesh_ended && flow->fin_sent)
+        return; /* TIME-WAIT was cut short: both directions had ended, what has come is still to be written */
     enum rule_error kind = err == ERR_RST ? RULE_ERROR_RESET : RULE_ERROR_TIMED_OUT;
     if (!flow->established)
         tcp_flows.counters.connect_failed++;
@@ -170,11 +182,7 @@ static void on_error(void *arg, err_t err)
     if (!flow->established && err == ERR_RST)
         kind = RULE_ERROR_REFUSED;
     rule_stats_error(flow->rule_id, kind, flow->egress ? &flow->dest : &flow->client);
-    flow->pcb = NULL; /* lwIP has freed it, or is about to */
-    tcp_flows.memory_bytes -= flow->in_stack_bytes;
-    flow->in_stack_bytes = 0;
     flow->mesh_reset = true;
-    flow_wake(flow);
 }
 
 static void flow_established(struct tcp_flow *flow)

@@ -93,6 +93,17 @@ void netstack_pcb_listed(struct tcp_pcb *pcb)
         netstack_tcp_output_later(pcb); /* its timer is to be set */
 }
 
+/* lwIP ends a TIME-WAIT without a word: when it is over, when its port is needed, when the peer begins anew
+ * or resets what is over. The flow that is still to be serviced after the last FIN must not keep a connection
+ * that is about to be freed, so it is told here, where they all come by. */
+static void time_wait_tell(struct tcp_pcb *pcb)
+{
+    tcp_err_fn tell = pcb->errf;
+    pcb->errf = NULL;
+    if (tell != NULL)
+        tell(pcb->callback_arg, ERR_CLSD);
+}
+
 void netstack_pcb_unlisted(struct tcp_pcb *pcb)
 {
     struct tcp_pcb **link =
@@ -110,6 +121,8 @@ void netstack_pcb_unlisted(struct tcp_pcb *pcb)
             pcb->output_next->output_link = pcb->output_link;
         pcb->output_link = NULL;
     }
+    if (pcb->state == TIME_WAIT)
+        time_wait_tell(pcb);
 }
 
 size_t pcb_table_count(void)
