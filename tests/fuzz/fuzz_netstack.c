@@ -2,7 +2,8 @@
  *
  * The input is a list of steps: raw packets, packets with the addresses put right, TCP segments that answer
  * the last one that left (so that connections get past the handshake), answers of proxyd, host data, and
- * time. lwIP is built with its assertions. */
+ * time. A step may be followed by the next within the same turn, as packets of one batch are. lwIP is built
+ * with its assertions. */
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -20,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PORT = 80, HEADERS = 40, STEPS_MAX = 64, WAITING_MAX = 64, HOSTS_MAX = 32 };
+enum { PORT = 80, HEADERS = 40, STEPS_MAX = 64, WAITING_MAX = 64, HOSTS_MAX = 32, SAME_TURN = 0x80 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -261,7 +262,8 @@ static void step(const uint8_t *data, size_t size, uint8_t kind)
             opens_egress();
         now_ns += (size > 0 ? data[0] : 1) * 10 * NS_PER_MS;
     }
-    turn();
+    if (!(kind & SAME_TURN))
+        turn();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
