@@ -6,6 +6,7 @@
  * It is read only in IDLE and REQUEST. The time limit of REQUEST counts from its first byte, so that
  * dribbling does not extend it; that of ANSWER from the last progress. */
 #include "ctld/control_server.h"
+#include "ctld/acceptor.h"
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { IN_BYTES = 4096, ACCEPT_BATCH = 8, ACCEPT_PAUSE_MS = 500 };
+enum { IN_BYTES = 4096 };
 enum client_state { IDLE = 0, REQUEST, CALL, ANSWER };
 
 struct control_call { /* a client; the handler sees it as the call that it is working on */
@@ -43,8 +44,7 @@ struct control_server {
     const struct control_limits *limits;
     const struct control_handler *handler;
     void *arg;
-    int listener;
-    struct event *acceptable, *accept_again;
+    struct acceptor *acceptor;
     struct control_call *clients[CONTROL_CLIENTS_MAX];
     size_t count;
 };
@@ -247,8 +247,9 @@ static struct control_call *quiet_find(const struct control_server *server)
     return quiet;
 }
 
-static bool room_is(const struct control_server *server)
+static bool on_room(void *arg)
 {
+    const struct control_server *server = arg;
     return server->count < CONTROL_CLIENTS_MAX || quiet_find(server);
 }
 
@@ -259,8 +260,9 @@ static void room_make(struct control_server *server)
 }
 
 /* Takes over `fd`; there is room for it. */
-static void client_open(struct control_server *server, int fd)
+static void on_client(void *arg, int fd)
 {
+    struct control_server *server = arg;
     struct peercred peer;
     struct control_call *client = NULL;
     /* Who cannot be named is not served: every change is logged with its author. */
@@ -287,41 +289,8 @@ static void client_open(struct control_server *server, int fd)
     client_state(client, IDLE);
 }
 
-static void accept_pause(struct control_server *server)
-{
-    event_del(server->acceptable);
-    timer_add(server->accept_again, ACCEPT_PAUSE_MS);
-}
-
-static void on_acceptable(evutil_socket_t listener, short what, void *arg)
-{
-    (void)what;
-    struct control_server *server = arg;
-    for (size_t i = 0; i < ACCEPT_BATCH; i++) {
-        if (!room_is(server)) {
-            accept_pause(server);
-            return;
-        }
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            client_open(server, fd);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            log_warn("control socket: accept: %s", strerror(errno));
-            accept_pause(server);
-            return;
-        }
-    }
-}
-
-static void on_accept_again(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct control_server *server = arg;
-    if (server->acceptable)
-        event_add(server->acceptable, NULL);
-}
+static const struct acceptor_ops acceptor_ops = {
+    .name = "control socket", .room = on_room, .open = on_client};
 
 struct control_server *control_server_new(struct event_base *base, const struct control_limits *limits,
                                           const struct control_handler *handler, void *arg)
@@ -329,23 +298,13 @@ struct control_server *control_server_new(struct event_base *base, const struct 
     struct control_server *server = calloc(1, sizeof *server);
     if (!server)
         return NULL;
-    *server = (struct control_server){
-        .base = base, .limits = limits, .handler = handler, .arg = arg, .listener = -1};
-    server->accept_again = evtimer_new(base, on_accept_again, server);
-    if (!server->accept_again) {
+    *server = (struct control_server){.base = base, .limits = limits, .handler = handler, .arg = arg};
+    server->acceptor = acceptor_new(base, &acceptor_ops, server);
+    if (!server->acceptor) {
         free(server);
         return NULL;
     }
     return server;
-}
-
-static void listener_close(struct control_server *server)
-{
-    if (server->acceptable)
-        event_free(server->acceptable);
-    server->acceptable = NULL;
-    event_del(server->accept_again);
-    fd_close(&server->listener);
 }
 
 void control_server_free(struct control_server *server)
@@ -354,21 +313,13 @@ void control_server_free(struct control_server *server)
         return;
     while (server->count > 0)
         client_close(server->clients[0], "shutting down");
-    listener_close(server);
-    event_free(server->accept_again);
+    acceptor_free(server->acceptor);
     free(server);
 }
 
 int control_server_listen(struct control_server *server, int fd)
 {
-    listener_close(server);
-    server->listener = fd;
-    evutil_make_socket_nonblocking(fd);
-    server->acceptable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
-    if (server->acceptable && event_add(server->acceptable, NULL) == 0)
-        return NX_OK;
-    listener_close(server);
-    return NX_ENOMEM;
+    return acceptor_listen(server->acceptor, fd);
 }
 
 size_t control_server_clients(const struct control_server *server)

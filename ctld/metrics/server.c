@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "ctld/acceptor.h"
 #include "ctld/metrics/head.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { ANSWER_MAX = 16 << 20, ACCEPT_BATCH = 8, ACCEPT_PAUSE_MS = 500 };
+enum { ANSWER_MAX = 16 << 20 };
 enum client_state { REQUEST, CALL, ANSWER };
 
 struct scrape_call { /* a client */
@@ -39,8 +40,7 @@ struct scrape_server {
     const struct scrape_limits *limits;
     const struct scrape_handler *handler;
     void *arg;
-    int listener;
-    struct event *acceptable, *accept_again;
+    struct acceptor *acceptor;
     struct scrape_call *clients[SCRAPE_CLIENTS_MAX];
     size_t count;
 };
@@ -200,8 +200,9 @@ static struct scrape_call *quiet_find(const struct scrape_server *server)
     return quiet;
 }
 
-static bool room_is(const struct scrape_server *server)
+static bool on_room(void *arg)
 {
+    const struct scrape_server *server = arg;
     return server->count < SCRAPE_CLIENTS_MAX || quiet_find(server);
 }
 
@@ -212,8 +213,9 @@ static void room_make(struct scrape_server *server)
 }
 
 /* Takes over `fd`; there is room for it. */
-static void client_open(struct scrape_server *server, int fd)
+static void on_client(void *arg, int fd)
 {
+    struct scrape_server *server = arg;
     struct scrape_call *client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
@@ -235,41 +237,7 @@ static void client_open(struct scrape_server *server, int fd)
     server->clients[server->count++] = client;
 }
 
-static void accept_pause(struct scrape_server *server)
-{
-    event_del(server->acceptable);
-    timer_add(server->accept_again, ACCEPT_PAUSE_MS);
-}
-
-static void on_acceptable(evutil_socket_t listener, short what, void *arg)
-{
-    (void)what;
-    struct scrape_server *server = arg;
-    for (size_t i = 0; i < ACCEPT_BATCH; i++) {
-        if (!room_is(server)) {
-            accept_pause(server);
-            return;
-        }
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            client_open(server, fd);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            log_warn("metrics: accept: %s", strerror(errno));
-            accept_pause(server);
-            return;
-        }
-    }
-}
-
-static void on_accept_again(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct scrape_server *server = arg;
-    if (server->acceptable)
-        event_add(server->acceptable, NULL);
-}
+static const struct acceptor_ops acceptor_ops = {.name = "metrics", .room = on_room, .open = on_client};
 
 struct scrape_server *scrape_server_new(struct event_base *base, const struct scrape_limits *limits,
                                         const struct scrape_handler *handler, void *arg)
@@ -277,23 +245,13 @@ struct scrape_server *scrape_server_new(struct event_base *base, const struct sc
     struct scrape_server *server = calloc(1, sizeof *server);
     if (!server)
         return NULL;
-    *server = (struct scrape_server){
-        .base = base, .limits = limits, .handler = handler, .arg = arg, .listener = -1};
-    server->accept_again = evtimer_new(base, on_accept_again, server);
-    if (!server->accept_again) {
+    *server = (struct scrape_server){.base = base, .limits = limits, .handler = handler, .arg = arg};
+    server->acceptor = acceptor_new(base, &acceptor_ops, server);
+    if (!server->acceptor) {
         free(server);
         return NULL;
     }
     return server;
-}
-
-static void listener_close(struct scrape_server *server)
-{
-    if (server->acceptable)
-        event_free(server->acceptable);
-    server->acceptable = NULL;
-    event_del(server->accept_again);
-    fd_close(&server->listener);
 }
 
 void scrape_server_free(struct scrape_server *server)
@@ -302,21 +260,13 @@ void scrape_server_free(struct scrape_server *server)
         return;
     while (server->count > 0)
         client_close(server->clients[0], "shutting down");
-    listener_close(server);
-    event_free(server->accept_again);
+    acceptor_free(server->acceptor);
     free(server);
 }
 
 int scrape_server_listen(struct scrape_server *server, int fd)
 {
-    listener_close(server);
-    server->listener = fd;
-    evutil_make_socket_nonblocking(fd);
-    server->acceptable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
-    if (server->acceptable && event_add(server->acceptable, NULL) == 0)
-        return NX_OK;
-    listener_close(server);
-    return NX_ENOMEM;
+    return acceptor_listen(server->acceptor, fd);
 }
 
 size_t scrape_server_clients(const struct scrape_server *server)
