@@ -194,3 +194,19 @@ struct text_span text_trim(const char *start, size_t length)
         length--;
     return (struct text_span){start, length};
 }
+
+int text_hex_value(char c)
+{
+    if (text_is_digit(c))
+        return c - '0';
+    const char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+int text_percent_value(const char *text, size_t length)
+{
+    if (length < 3 || text[0] != '%')
+        return -1;
+    const int high = text_hex_value(text[1]), low = text_hex_value(text[2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}

@@ -44,6 +44,10 @@ static inline bool text_is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
 }
+/* 0 to 15, or -1 for what is no hexadecimal digit. */
+int text_hex_value(char c);
+/* The byte that the "%HH" at `text` stands for (RFC 3986 section 2.1), or -1 when there is none. */
+int text_percent_value(const char *text, size_t length);
 /* Equal but for the case of ASCII letters. `literal` is a C string, `text` has `length` bytes. */
 bool text_equal_nocase(const char *text, size_t length, const char *literal);
 /* As strcmp(3), but for the case of ASCII letters. */

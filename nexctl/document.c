@@ -11,26 +11,10 @@ struct printer {
     bool pretty;
 };
 
-static void string_print(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fprintf(out, "\\%c", *text);
-        else if (printable_is_c1(text))
-            fprintf(out, "\\u%04x", (unsigned char)*++text);
-        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            fprintf(out, "\\u%04x", (unsigned char)*text);
-        else
-            fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static void scalar_print(FILE *out, yajl_val value)
 {
     if (YAJL_IS_STRING(value))
-        string_print(out, YAJL_GET_STRING(value));
+        printable_quote(out, YAJL_GET_STRING(value));
     else if (YAJL_IS_NUMBER(value))
         fputs(YAJL_GET_NUMBER(value), out);
     else if (YAJL_IS_NULL(value))
@@ -59,7 +43,7 @@ static void json_print(const struct printer *p, yajl_val value, int indent)
         if (p->pretty)
             fprintf(p->out, "\n%*s", indent + 2, "");
         if (object) {
-            string_print(p->out, value->u.object.keys[i]);
+            printable_quote(p->out, value->u.object.keys[i]);
             fputs(p->pretty ? ": " : ":", p->out);
         }
         json_print(p, object ? value->u.object.values[i] : value->u.array.values[i], indent + 2);

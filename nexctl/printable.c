@@ -16,3 +16,19 @@ void printable_make(char *text, bool lines)
             *c = '?';
     }
 }
+
+void printable_quote(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            fprintf(out, "\\%c", *text);
+        else if (printable_is_c1(text))
+            fprintf(out, "\\u%04x", (unsigned char)*++text);
+        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            fprintf(out, "\\u%04x", (unsigned char)*text);
+        else
+            fputc(*text, out);
+    }
+    fputc('"', out);
+}

@@ -64,22 +64,6 @@ static bool is_plain(const char *text)
            !strstr(text, ": ") && !strstr(text, " #");
 }
 
-static void double_quoted(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fprintf(out, "\\%c", *text);
-        else if (printable_is_c1(text))
-            fprintf(out, "\\u%04x", (unsigned char)*++text);
-        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            fprintf(out, "\\u%04x", (unsigned char)*text);
-        else
-            fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static void single_quoted(FILE *out, const char *text)
 {
     fputc('\'', out);
@@ -91,7 +75,7 @@ static void single_quoted(FILE *out, const char *text)
 void yaml_string_print(FILE *out, const char *text)
 {
     if (*text == '\0' || has_control(text) || is_number(text) || is_other_word(text))
-        double_quoted(out, text);
+        printable_quote(out, text);
     else if (is_plain(text))
         fputs(text, out);
     else

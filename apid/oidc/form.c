@@ -2,20 +2,10 @@
 #include "apid/oidc/form.h"
 
 #include "common/err.h"
+#include "common/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Decodes `length` bytes onto themselves and terminates them; there is room for the terminator. */
 static int decode(char *text, size_t length)
@@ -26,11 +16,10 @@ static int decode(char *text, size_t length)
         if (c == '+') {
             c = ' ';
         } else if (c == '%') {
-            const int high = length - from > 2 ? hex_digit(text[from + 1]) : -1;
-            const int low = length - from > 2 ? hex_digit(text[from + 2]) : -1;
-            if (high < 0 || low < 0)
+            const int value = text_percent_value(text + from, length - from);
+            if (value < 0)
                 return NX_EINVAL;
-            c = (char)(high * 16 + low);
+            c = (char)value;
             from += 2;
         }
         if (c == '\0')

@@ -1,18 +1,9 @@
 #include "apid/rest/path.h"
 
+#include "common/text.h"
+
 #include <stddef.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 static bool segment_decode(const char *text, size_t length, char out[PATH_PARAM_MAX])
 {
@@ -20,11 +11,10 @@ static bool segment_decode(const char *text, size_t length, char out[PATH_PARAM_
     for (size_t from = 0; from < length; from++) {
         char c = text[from];
         if (c == '%') {
-            const int high = length - from > 2 ? hex_digit(text[from + 1]) : -1;
-            const int low = length - from > 2 ? hex_digit(text[from + 2]) : -1;
-            if (high < 0 || low < 0)
+            const int value = text_percent_value(text + from, length - from);
+            if (value < 0)
                 return false;
-            c = (char)(high * 16 + low);
+            c = (char)value;
             from += 2;
         }
         if (c == '\0' || to + 1 == PATH_PARAM_MAX)
@@ -58,7 +48,7 @@ bool path_uuid(const char *text, char *out)
 {
     for (size_t i = 0; i < 36; i++) {
         const bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        if (hyphen ? text[i] != '-' : hex_digit(text[i]) < 0)
+        if (hyphen ? text[i] != '-' : text_hex_value(text[i]) < 0)
             return false; /* also at the end of a shorter text */
         out[i] = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
     }

@@ -13,26 +13,13 @@ static int refuse(char *error, const char *why)
     return NX_EINVAL;
 }
 
-static int hex_value(char c)
-{
-    if (text_is_digit(c))
-        return c - '0';
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-static bool escape_valid(const char *text, size_t length)
-{
-    return length >= 3 && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0;
-}
-
 /* Characters that can stand somewhere in a URL, with whole escapes. */
 static int characters_check(const char *text, size_t length, char *error)
 {
     for (size_t i = 0; i < length; i++) {
         if (text[i] <= 0x20 || text[i] > 0x7e || strchr("\"<>\\^`{|}", text[i]))
             return refuse(error, "a character that cannot stand in a URL");
-        if (text[i] == '%' && !escape_valid(text + i, length - i))
+        if (text[i] == '%' && text_percent_value(text + i, length - i) < 0)
             return refuse(error, "invalid URL escape");
         if (text[i] == '#')
             return refuse(error, "a fragment ('#') has no place here");
@@ -131,12 +118,11 @@ int url_percent_decode(char *text, size_t *length)
     for (size_t i = 0; i < *length; i++) {
         char c = text[i];
         if (c == '%') {
-            if (!escape_valid(text + i, *length - i))
+            const int value = text_percent_value(text + i, *length - i);
+            if (value <= 0)
                 return NX_EINVAL;
-            c = (char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+            c = (char)value;
             i += 2;
-            if (c == '\0')
-                return NX_EINVAL;
         }
         text[written++] = c;
     }

@@ -131,8 +131,31 @@ START_TEST(case_and_blanks)
 }
 END_TEST
 
+START_TEST(percent_escapes)
+{
+    ck_assert_int_eq(text_percent_value("%41", 3), 0x41);
+    ck_assert_int_eq(text_percent_value("%fFx", 4), 0xff);
+    ck_assert_int_eq(text_percent_value("%00", 3), 0);
+    ck_assert_int_eq(text_percent_value("%4", 2), -1);
+    ck_assert_int_eq(text_percent_value("%41", 2), -1); /* the rest is not part of it */
+    ck_assert_int_eq(text_percent_value("", 0), -1);
+    ck_assert_int_eq(text_percent_value("%g1", 3), -1);
+    ck_assert_int_eq(text_percent_value("%1`", 3), -1);
+    ck_assert_int_eq(text_percent_value("%+1", 3), -1);
+    ck_assert_int_eq(text_percent_value("x41", 3), -1);
+    for (int c = -128; c < 256; c++) {
+        const char *digits = "0123456789abcdef", *upper = "0123456789ABCDEF";
+        const char *at = c > 0 && c < 128 ? strchr(digits, c) : NULL,
+                   *big = c > 0 && c < 128 ? strchr(upper, c) : NULL;
+        const int expected = at ? (int)(at - digits) : big ? (int)(big - upper) : -1;
+        ck_assert_int_eq(text_hex_value((char)c), expected);
+    }
+}
+END_TEST
+
 static void fill(TCase *tcase)
 {
+    tcase_add_test(tcase, percent_escapes);
     tcase_add_loop_test(tcase, quote_escapes_what_could_harm, 0, sizeof(quotes) / sizeof(quotes[0]));
     tcase_add_test(tcase, quote_cuts_and_marks);
     tcase_add_test(tcase, quote_never_overruns_nor_cuts_a_character);
