@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lab import container, node as nodes, proc, traffic
+from lab import container, node as nodes, proc, seccomp_profile, traffic
 from lab.traffic import LOOPBACK, MIB
 
 OTHERS = [path for path in os.environ.get("NEXD_TEST_SECCOMP_PROFILES", "").split(":") if path]
@@ -86,3 +86,34 @@ def test_given_a_profile_that_refuses_landlock_when_started_strictly_then_it_say
     container.Container(best, profile)
     best.start(20)
     assert "running without Landlock" in best.log()
+
+
+def test_given_an_engines_profile_when_converted_then_what_counts_for_the_container_is_left():
+    """Of the form that engines use, each condition once; the calls are any."""
+    entries = [
+        {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["brk"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64", "x32"]}, "comment": "not on others"},
+        {"names": ["cacheflush"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["arm", "arm64"]}},
+        {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38, "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "4.8"}},
+        {"name": "socket", "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}],
+         "excludes": {"arches": ["s390"]}},
+    ]
+    profile = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "syscalls": entries,
+               "archMap": [{"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": None},
+                           {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]}]}
+
+    def names(converted):
+        return [name for entry in converted["syscalls"] for name in entry["names"]]
+
+    bare = seccomp_profile.converted(profile, machine="x86_64", kernel="4.4.0-old")
+    assert names(bare) == ["read", "write", "brk", "clone3", "socket"]
+    assert bare["syscalls"][-2] == {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}
+    assert bare["syscalls"][-1]["args"] == entries[-1]["args"]
+    assert bare["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
+    assert (bare["defaultAction"], bare["defaultErrnoRet"]) == ("SCMP_ACT_ERRNO", 1)
+    trusted = seccomp_profile.converted(profile, {"CAP_SYS_ADMIN"}, machine="aarch64", kernel="6.1")
+    assert names(trusted) == ["read", "write", "cacheflush", "mount", "ptrace", "socket"]
+    assert trusted["architectures"] == ["SCMP_ARCH_AARCH64"]
+    assert set().union(*(entry for entry in trusted["syscalls"])) <= {"names", "action", "errnoRet", "args"}

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from . import node as nodes
+from . import seccomp_profile
 
 RUNC = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/usr/local/sbin")
 PROFILE = nodes.BUILD / "packaging" / "seccomp.json"
@@ -31,22 +32,6 @@ def root_folder(place):
     for name in ("proc", "dev", "etc"):
         (root / name).mkdir()
     return root
-
-
-def profile_of(path):
-    """A seccomp profile as runc reads it. Those of container engines say for which capability or kernel an entry counts: here there
-    are no capabilities, and the kernel is new."""
-    profile = json.loads(Path(path).read_text(encoding="utf-8"))
-    kept = []
-    for entry in profile["syscalls"]:
-        if entry.pop("includes", {}).get("caps"):
-            continue
-        for name in ("excludes", "comment"):
-            entry.pop(name, None)
-        kept.append(entry)
-    words = ("defaultAction", "defaultErrnoRet")
-    return {**{word: profile[word] for word in words if word in profile},
-            "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"], "syscalls": kept}
 
 
 class Container:
@@ -84,7 +69,7 @@ class Container:
             "linux": {"namespaces": [{"type": name} for name in ("pid", "ipc", "uts", "mount")],
                       "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
                       "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"],
-                      "seccomp": profile_of(self.profile)},
+                      "seccomp": seccomp_profile.for_runc(self.profile)},
         }
 
 
