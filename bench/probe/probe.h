@@ -46,5 +46,6 @@ int command_hold(char **arguments);
 int command_first(char **arguments);
 int command_sink(char **arguments);
 int command_blast(char **arguments);
+int command_spoof(char **arguments);
 
 #endif

@@ -112,6 +112,7 @@ static void peer_apply(struct wg_peer *peer, const struct wg_peer_config *config
         !netsock_equal(&config->endpoint, &peer->configured_endpoint)) {
         peer->configured_endpoint = config->endpoint;
         peer->endpoint = config->endpoint;
+        peer_source_know(peer);
     }
     peer->keepalive_ns = keepalive_ns;
     if (config->replace_allowed)

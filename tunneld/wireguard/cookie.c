@@ -81,15 +81,20 @@ bool cookie_check_mac1(const struct cookie_checker *checker, const void *message
     return sodium_memcmp(computed, macs_of_const(message, length)->mac1, COOKIE_LEN) == 0;
 }
 
+bool cookie_is_shown(const void *message, size_t length)
+{
+    static const uint8_t none[COOKIE_LEN];
+
+    return memcmp(macs_of_const(message, length)->mac2, none, COOKIE_LEN) != 0;
+}
+
 bool cookie_check_mac2(struct cookie_checker *checker, const void *message, size_t length,
                        const struct netsock *from, uint64_t now_ns)
 {
-    static const uint8_t none[COOKIE_LEN];
     uint8_t cookie[COOKIE_LEN], computed[COOKIE_LEN];
     bool ok;
 
-    /* Who has no cookie leaves it zero: the mark of nearly all messages of a flood. */
-    if (memcmp(macs_of_const(message, length)->mac2, none, COOKIE_LEN) == 0)
+    if (!cookie_is_shown(message, length))
         return false;
     cookie_make(checker, cookie, from, now_ns);
     mac2_make(computed, cookie, message, length);

@@ -34,8 +34,10 @@ struct cookie_jar {
 void cookie_checker_init(struct cookie_checker *checker, const uint8_t public_key[NOISE_PUBLIC_KEY_LEN]);
 void cookie_jar_init(struct cookie_jar *jar, const uint8_t peer_public_key[NOISE_PUBLIC_KEY_LEN]);
 
-/* Whether a handshake message of `length` bytes, struct message_macs at its end, is from someone who knows
- * our public key, and whether he has shown a cookie that we sent to that address. */
+/* Of a handshake message of `length` bytes, struct message_macs at its end: whether there is a cookie in it
+ * at all (who has none leaves its place zero), whether it is from someone who knows our public key, and
+ * whether he has shown a cookie that we sent to that address. */
+bool cookie_is_shown(const void *message, size_t length);
 bool cookie_check_mac1(const struct cookie_checker *checker, const void *message, size_t length);
 bool cookie_check_mac2(struct cookie_checker *checker, const void *message, size_t length,
                        const struct netsock *from, uint64_t now_ns);

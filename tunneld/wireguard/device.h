@@ -2,6 +2,7 @@
 #ifndef NEXD_TUNNELD_WIREGUARD_DEVICE_H
 #define NEXD_TUNNELD_WIREGUARD_DEVICE_H
 
+#include "tunneld/wireguard/cookie_budget.h"
 #include "tunneld/wireguard/index_table.h"
 #include "tunneld/wireguard/peer.h"
 #include "tunneld/wireguard/preshared.h"
@@ -43,6 +44,7 @@ struct wg_device {
     struct cookie_outbox cookie_outbox;
     struct handshake_load load;
     struct ratelimit *ratelimit;
+    struct cookie_budget cookie_budget;
 
     struct rx_batch *rx;
     struct tx_batch *tx;

@@ -55,8 +55,17 @@ void peer_keys_clear(struct wg_peer *peer)
 
 void peer_endpoint_learn(struct wg_peer *peer, const struct netsock *from)
 {
-    if (!netsock_equal(&peer->endpoint, from))
-        peer->endpoint = *from;
+    if (netsock_equal(&peer->endpoint, from))
+        return;
+    peer->endpoint = *from;
+    peer_source_know(peer);
+}
+
+void peer_source_know(struct wg_peer *peer)
+{
+    struct wg_device *device = peer->device;
+
+    cookie_budget_know(&device->cookie_budget, ratelimit_source(device->ratelimit, &peer->endpoint.addr));
 }
 
 struct wg_peer *peer_lookup(const struct wg_device *device, const uint8_t public_key[NOISE_PUBLIC_KEY_LEN])

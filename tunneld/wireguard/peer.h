@@ -61,6 +61,8 @@ void peer_staged_purge(struct wg_peer *peer);
 void peer_handshake_clear(struct wg_peer *peer);
 void peer_keys_clear(struct wg_peer *peer);
 
+/* The peer's address counts as known when cookies are given out. */
+void peer_source_know(struct wg_peer *peer);
 /* An authenticated message came from there. */
 void peer_endpoint_learn(struct wg_peer *peer, const struct netsock *from);
 static inline bool peer_has_endpoint(const struct wg_peer *peer)

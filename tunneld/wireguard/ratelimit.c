@@ -12,6 +12,11 @@
 #define TOKEN_NS (NS_PER_S / RATELIMIT_PER_SECOND)
 #define FULL_NS  (TOKEN_NS * RATELIMIT_BURST)
 
+bool handshake_is_loaded(const struct handshake_load *load, uint64_t now_ns)
+{
+    return now_ns < load->loaded_until_ns;
+}
+
 bool handshake_load_count(struct handshake_load *load, uint64_t now_ns)
 {
     if (now_ns - load->interval_start_ns >= LOAD_INTERVAL) {
@@ -20,7 +25,7 @@ bool handshake_load_count(struct handshake_load *load, uint64_t now_ns)
     }
     if (++load->messages > LOAD_MESSAGES)
         load->loaded_until_ns = now_ns + LOAD_HOLD;
-    return now_ns < load->loaded_until_ns;
+    return handshake_is_loaded(load, now_ns);
 }
 
 struct ratelimit *ratelimit_new(void)
@@ -32,7 +37,7 @@ struct ratelimit *ratelimit_new(void)
     return limit;
 }
 
-static uint64_t source_hash(const struct ratelimit *limit, const struct netaddr *from)
+uint64_t ratelimit_source(const struct ratelimit *limit, const struct netaddr *from)
 {
     uint8_t prefix[9] = {from->family};
     uint64_t hash;
@@ -64,7 +69,7 @@ static struct ratelimit_bucket *bucket_find(struct ratelimit *limit, uint64_t so
 
 bool ratelimit_allow(struct ratelimit *limit, const struct netaddr *from, uint64_t now_ns)
 {
-    struct ratelimit_bucket *bucket = bucket_find(limit, source_hash(limit, from), now_ns);
+    struct ratelimit_bucket *bucket = bucket_find(limit, ratelimit_source(limit, from), now_ns);
 
     if (!bucket)
         return false;

@@ -18,6 +18,8 @@ struct handshake_load {
     uint64_t loaded_until_ns;
 };
 
+/* Whether we are under load by what was counted before. */
+bool handshake_is_loaded(const struct handshake_load *load, uint64_t now_ns);
 /* Counts a message and tells whether we are under load. */
 bool handshake_load_count(struct handshake_load *load, uint64_t now_ns);
 
@@ -36,6 +38,8 @@ struct ratelimit {
 
 /* NULL: out of memory. Free with free(). */
 struct ratelimit *ratelimit_new(void);
+/* A keyed hash of what counts as one source; never 0. */
+uint64_t ratelimit_source(const struct ratelimit *limit, const struct netaddr *from);
 /* Takes a token; false when there is none, or when no bucket is to be had. */
 bool ratelimit_allow(struct ratelimit *limit, const struct netaddr *from, uint64_t now_ns);
 

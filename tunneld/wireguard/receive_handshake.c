@@ -1,6 +1,7 @@
-/* Handshake messages. A message meets the cheapest refusal first: its length, mac1 (do you know our key?),
- * under load mac2 and the rate limit (is this your address? not too often?), and only then X25519. What is
- * refused does not disturb the data messages around it: they stay one batch. */
+/* Handshake messages. A message meets the cheapest refusal first: its length, under load whether there is a
+ * cookie in it or one left to answer it with, mac1 (do you know our key?), under load mac2 and the rate limit
+ * (is this your address? not too often?), and only then X25519. What is refused does not disturb the data
+ * messages around it: they stay one batch. */
 #include "tunneld/wireguard/receive.h"
 
 #include "common/err.h"
@@ -10,6 +11,7 @@
 /* A handshake message that was authenticated, after what it brought about. */
 static void handshake_received(struct wg_peer *peer, size_t length, uint64_t now_ns)
 {
+    peer_source_know(peer);
     peer->rx_bytes += length;
     timers_any_authenticated_packet_received(peer);
     timers_any_authenticated_packet_traversal(peer, now_ns);
@@ -97,20 +99,39 @@ static void receive_cookie(struct wg_device *device, const struct message_handsh
         device->counters.cookies_received++;
 }
 
+/* A cookie for who has shown none, or a wrong one, if the budget has one left. Never admits. */
+static bool cookie_answer(struct wg_device *device, const void *message, size_t length, uint32_t sender_index,
+                          const struct netsock *from, uint64_t now_ns)
+{
+    const uint64_t source = ratelimit_source(device->ratelimit, &from->addr);
+
+    if (cookie_budget_left(&device->cookie_budget, source, now_ns)) {
+        cookie_budget_take(&device->cookie_budget, source, now_ns);
+        send_handshake_cookie(device, message, length, sender_index, from, now_ns);
+    } else {
+        device->counters.drop_rate++;
+    }
+    return false;
+}
+
 /* Whether a message with that many bytes and that sender's index may cost us X25519. */
 static bool handshake_admit(struct wg_device *device, const void *message, size_t length,
                             uint32_t sender_index, const struct netsock *from, uint64_t now_ns)
 {
+    if (handshake_is_loaded(&device->load, now_ns) && !cookie_is_shown(message, length) &&
+        !cookie_budget_left(&device->cookie_budget, ratelimit_source(device->ratelimit, &from->addr),
+                            now_ns)) {
+        device->counters.drop_rate++;
+        return false;
+    }
     if (!cookie_check_mac1(&device->cookies, message, length)) {
         device->counters.drop_mac1++;
         return false;
     }
     if (!handshake_load_count(&device->load, now_ns))
         return true;
-    if (!cookie_check_mac2(&device->cookies, message, length, from, now_ns)) {
-        send_handshake_cookie(device, message, length, sender_index, from, now_ns);
-        return false;
-    }
+    if (!cookie_check_mac2(&device->cookies, message, length, from, now_ns))
+        return cookie_answer(device, message, length, sender_index, from, now_ns);
     if (!ratelimit_allow(device->ratelimit, &from->addr, now_ns)) {
         device->counters.drop_rate++;
         return false;

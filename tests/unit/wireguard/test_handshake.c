@@ -349,8 +349,8 @@ static bool cookies_go_nowhere(struct sim *sim, struct sim_datagram *datagram)
     return sim_message_type(datagram) != MESSAGE_HANDSHAKE_COOKIE;
 }
 
-/* Of 100,000 in a second, the first ones cost X25519, until they are seen to be many; all others a cookie.
- * The session beside them loses nothing, and nothing is kept of any of them. */
+/* Of 100,000 in a second, the first ones cost X25519, until they are seen to be many; then one in five costs
+ * a cookie. The session beside them loses nothing, and nothing is kept of any of them. */
 START_TEST(a_flood_costs_cookies_only_and_no_memory)
 {
     enum { FLOOD = 100000, PART = 100 };
@@ -376,8 +376,42 @@ START_TEST(a_flood_costs_cookies_only_and_no_memory)
     }
     ck_assert_uint_eq(sim->nodes[1].received_count - before, FLOOD / PART);
     ck_assert_uint_le(responder->drop_auth + responder->drop_unknown_peer, LOAD_MESSAGES);
-    ck_assert_uint_ge(responder->cookies_sent, FLOOD - LOAD_MESSAGES);
+    ck_assert_uint_ge(responder->cookies_sent, COOKIES_PER_SECOND * 9 / 10);
+    ck_assert_uint_le(responder->cookies_sent, COOKIES_PER_SECOND + COOKIES_BURST);
+    ck_assert_uint_eq(responder->cookies_sent + responder->drop_rate + responder->drop_auth +
+                          responder->drop_unknown_peer,
+                      FLOOD);
     ck_assert_uint_le(mallinfo2().uordblks, memory + 4096);
+    sim_free(sim);
+}
+END_TEST
+
+/* Strangers have used up their cookies, and a peer loses its session: where it was known to be, it is given a
+ * cookie nevertheless. */
+START_TEST(a_flood_does_not_keep_a_known_peer_from_its_cookie)
+{
+    enum { FLOOD = LOAD_MESSAGES + 2 * COOKIES_BURST, PART = 8 };
+    static struct sim_datagram part[PART];
+    struct sim *sim = sim_pair_new();
+    struct wg_peer *peer = sim_peer(sim, 0, 1);
+    const struct wg_counters *responder = wg_counters_get(sim->nodes[1].device);
+    struct cookie_jar jar;
+
+    cookie_jar_init(&jar, sim->nodes[1].public_key);
+    ck_assert(sim_reaches(sim, 0, 1));
+    for (uint32_t i = 0; i < FLOOD / PART; i++) { /* at one and the same time: nothing is refilled */
+        for (uint32_t k = 0; k < PART; k++)
+            spoof(&part[k], &jar, i * PART + k);
+        sim_inject(sim, 1, part, PART);
+    }
+    sim_settle(sim);
+    ck_assert_uint_eq(responder->cookies_sent, COOKIES_BURST);
+    ck_assert_uint_gt(responder->drop_rate, 0);
+    peer->has_sent_handshake = false;
+    send_handshake_initiation(peer, false, sim->now_ns);
+    sim_settle(sim);
+    ck_assert_uint_eq(responder->cookies_sent, COOKIES_BURST + 1);
+    ck_assert_uint_eq(wg_counters_get(sim->nodes[0].device)->cookies_received, 1);
     sim_free(sim);
 }
 END_TEST
@@ -462,6 +496,7 @@ int main(void)
     tcase_add_test(tcase, initiator_under_load_asks_the_responder_too);
     tcase_add_test(tcase, cookie_is_bound_to_the_address);
     tcase_add_test(tcase, a_flood_costs_cookies_only_and_no_memory);
+    tcase_add_test(tcase, a_flood_does_not_keep_a_known_peer_from_its_cookie);
     tcase_add_test(tcase, flood_brings_load_and_calm_ends_it);
     tcase_add_test(tcase, roaming_follows_only_authentic_messages);
     return suite_run("wireguard handshake", tcase);

@@ -2,6 +2,7 @@
 #include "suite.h"
 
 #include "common/err.h"
+#include "tunneld/wireguard/cookie_budget.h"
 #include "tunneld/wireguard/index_table.h"
 #include "tunneld/wireguard/preshared.h"
 #include "tunneld/wireguard/ratelimit.h"
@@ -176,6 +177,35 @@ START_TEST(many_sources_do_not_evict_each_other)
 }
 END_TEST
 
+START_TEST(cookies_are_counted_for_strangers_and_for_known_sources)
+{
+    static struct cookie_budget budget;
+    const uint64_t stranger = 7, known = 8, usurper = known + COOKIE_KNOWN_SOURCES;
+    uint64_t now = 100 * NS_PER_S;
+
+    cookie_budget_know(&budget, known);
+    for (unsigned i = 0; i < COOKIES_BURST; i++) {
+        ck_assert(cookie_budget_left(&budget, stranger + 100 * i, now));
+        cookie_budget_take(&budget, stranger + 100 * i, now);
+    }
+    ck_assert(!cookie_budget_left(&budget, stranger, now));
+    ck_assert(!cookie_budget_left(&budget, usurper, now));
+    for (unsigned i = 0; i < COOKIES_BURST; i++) {
+        ck_assert(cookie_budget_left(&budget, known, now));
+        cookie_budget_take(&budget, known, now);
+    }
+    ck_assert(!cookie_budget_left(&budget, known, now));
+    now += NS_PER_S / COOKIES_PER_SECOND;
+    ck_assert(cookie_budget_left(&budget, known, now));
+    cookie_budget_take(&budget, stranger, now);
+    ck_assert(!cookie_budget_left(&budget, stranger, now));
+    ck_assert(cookie_budget_left(&budget, known, now));
+    cookie_budget_know(&budget, usurper); /* takes the place, and the other is a stranger again */
+    ck_assert(!cookie_budget_left(&budget, known, now));
+    ck_assert(cookie_budget_left(&budget, usurper, now));
+}
+END_TEST
+
 static void setup(void)
 {
     ck_assert_int_ge(sodium_init(), 0);
@@ -192,5 +222,6 @@ int main(void)
     tcase_add_test(tcase, buckets_hold_a_burst_and_refill);
     tcase_add_test(tcase, ipv6_is_limited_by_64);
     tcase_add_test(tcase, many_sources_do_not_evict_each_other);
+    tcase_add_test(tcase, cookies_are_counted_for_strangers_and_for_known_sources);
     return suite_run("wireguard tables", tcase);
 }
