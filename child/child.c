@@ -115,6 +115,12 @@ static void parent_message(struct child *child, struct ipc_link *link, struct ip
     case IPC_MSG_LOG_LEVEL:
         log_set_level((enum log_level)message->body.log_level.level);
         break;
+    case IPC_MSG_ALIVE_QUERY: {
+        const struct ipc_alive alive = {.number = message->body.alive_query.number};
+        (void)ipc_send(link, IPC_MSG_ALIVE, 0,
+                       &alive); /* where it gets lost, the next one will be answered */
+        break;
+    }
     case IPC_MSG_SHUTDOWN:
         shutdown_begin(child, message->body.shutdown.grace_ms);
         break;

@@ -22,8 +22,8 @@ struct child_ops {
     const struct sandbox_spec *sandbox;
     /* Before the sandbox's run stage. Non-zero ends the process with a message already logged. */
     int (*setup)(struct child *child, void *arg);
-    /* Any message that child.c does not handle itself (LINK, LINK_DOWN, LOG_LEVEL and SHUTDOWN it does).
-     * `from` is the sender. */
+    /* Any message that child.c does not handle itself (LINK, LINK_DOWN, LOG_LEVEL, ALIVE_QUERY and SHUTDOWN
+     * it does). `from` is the sender. */
     void (*on_message)(struct child *child, enum ipc_role from, struct ipc_link *link,
                        struct ipc_message *message, void *arg);
     /* A link to a sibling is up (again), or has gone. */

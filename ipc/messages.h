@@ -207,7 +207,9 @@ enum ipc_join_phase {
     M(POLICY, policy, 110, IPC_P_X | IPC_P_C)                                                                \
     M(POLICY_LINE, policy_line, 111, IPC_P_X | IPC_P_C)                                                      \
     M(FLOW_LIMITS, flow_limits, 112, IPC_P_T)                                                                \
-    M(CALLER, caller, 113, IPC_C_P)
+    M(CALLER, caller, 113, IPC_C_P)                                                                          \
+    M(ALIVE_QUERY, alive_query, 120, IPC_FROM_PARENT)                                                        \
+    M(ALIVE, alive, 121, IPC_TO_PARENT)
 
 /* A child is set up, sandboxed and waits for its configuration. Of the sandbox, what the kernel took:
  * `missing` are bits of enum sandbox_layer, the last three are Landlock's, as the kernel's interface has
@@ -244,6 +246,10 @@ enum ipc_join_phase {
 #define IPC_FIELDS_LINK_BROKEN(F)                                                                            \
     F(ENUM, peer, IPC_TUNNELD, IPC_CTLD)                                                                     \
     F(U32, generation, 1, UINT32_MAX)
+/* Are you alive? Answered at once by ALIVE with the same number, from the event loop, whatever else is going
+ * on. */
+#define IPC_FIELDS_ALIVE_QUERY(F) F(U32, number, 1, UINT32_MAX)
+#define IPC_FIELDS_ALIVE(F)       F(U32, number, 1, UINT32_MAX)
 /* Close flows properly and exit within grace_ms. */
 #define IPC_FIELDS_SHUTDOWN(F) F(U32, grace_ms, 0, 3600000)
 /* From ctld: a wish of the operator's, answered by RESULT once all processes have been told. */

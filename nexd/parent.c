@@ -134,6 +134,7 @@ static void child_ended(struct parent_child *child, int status)
     uint64_t now_ns = clock_now_ns();
     readiness_child_gone(&parent->readiness, child->role);
     supervisor_exited(supervisor, child->role, now_ns);
+    vigil_forget(&parent->vigil, child->role - IPC_TUNNELD);
     rule_change_child_gone(&parent->rule_change, child->role, now_ns);
     drain_child_gone(child);
     join_child_gone(child);
@@ -257,6 +258,39 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
     notify_send(parent->config->notify, "WATCHDOG=1");
 }
 
+static uint64_t vigil_interval_ns(const struct parent *parent)
+{
+    return parent->config->vigil_interval_ns ? parent->config->vigil_interval_ns : VIGIL_INTERVAL_NS;
+}
+
+static void child_watch(struct parent *parent, unsigned number)
+{
+    struct parent_child *child = &parent->children[number];
+    enum supervisor_state state = supervisor_state_of(&parent->supervisor, child->role);
+    if (!child->link || (state != SUPERVISOR_GREETED && state != SUPERVISOR_READY)) {
+        vigil_forget(&parent->vigil, number);
+        return;
+    }
+    if (vigil_judge(&parent->vigil, number) == VIGIL_HANGS) {
+        parent_misbehaved(child, "it hangs: its event loop does not answer");
+        return;
+    }
+    const struct ipc_alive_query query = {.number = parent->vigil.children[number].asked};
+    int err = ipc_send(child->link, IPC_MSG_ALIVE_QUERY, 0, &query);
+    if (err)
+        log_debug("%s is not asked whether it is alive: %s", child->name, nx_strerror(err));
+}
+
+static void on_vigil(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct parent *parent = arg;
+    vigil_tick(&parent->vigil, vigil_interval_ns(parent), clock_now_ns());
+    for (unsigned i = 0; i < VIGIL_CHILDREN; i++)
+        child_watch(parent, i);
+    parent_settle(parent);
+}
+
 static void stop_signal(struct parent *parent, int number)
 {
     uint64_t now_ns = clock_now_ns();
@@ -283,6 +317,18 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 
 /* -- Setting up and tearing down -- */
 
+static struct event *ticker_new(struct parent *parent, event_callback_fn tick, uint64_t interval_ns)
+{
+    const struct timeval interval = {(time_t)(interval_ns / NS_PER_S),
+                                     (suseconds_t)(interval_ns % NS_PER_S / NS_PER_US)};
+    struct event *event = event_new(parent->base, -1, EV_PERSIST, tick, parent);
+    if (event && event_add(event, &interval)) {
+        event_free(event);
+        return NULL;
+    }
+    return event;
+}
+
 static int events_open(struct parent *parent)
 {
     parent->base = event_base_new();
@@ -296,13 +342,14 @@ static int events_open(struct parent *parent)
         if (!parent->signals[i] || event_add(parent->signals[i], NULL))
             return NX_ENOMEM;
     }
+    parent->vigil_timer = ticker_new(parent, on_vigil, vigil_interval_ns(parent));
+    if (!parent->vigil_timer)
+        return NX_ENOMEM;
     uint64_t interval_ns = parent->config->notify->watchdog_interval_ns;
     if (interval_ns == 0)
         return NX_OK;
-    const struct timeval interval = {(time_t)(interval_ns / NS_PER_S),
-                                     (suseconds_t)(interval_ns % NS_PER_S / NS_PER_US)};
-    parent->watchdog = event_new(parent->base, -1, EV_PERSIST, on_watchdog, parent);
-    return parent->watchdog && event_add(parent->watchdog, &interval) == 0 ? NX_OK : NX_ENOMEM;
+    parent->watchdog = ticker_new(parent, on_watchdog, interval_ns);
+    return parent->watchdog ? NX_OK : NX_ENOMEM;
 }
 
 static int children_find(struct parent *parent)
@@ -361,6 +408,8 @@ static void parent_close(struct parent *parent)
         event_free(parent->timer);
     if (parent->watchdog)
         event_free(parent->watchdog);
+    if (parent->vigil_timer)
+        event_free(parent->vigil_timer);
     if (parent->base)
         event_base_free(parent->base);
     join_close(parent);

@@ -22,6 +22,7 @@
 #include "nexd/state/state.h"
 #include "nexd/supervisor.h"
 #include "nexd/vault.h"
+#include "nexd/vigil.h"
 #include "sandbox/sandbox.h"
 
 #include <event2/event.h>
@@ -65,6 +66,7 @@ struct parent_config {
     enum ipc_congestion congestion_control; /* of TCP in the mesh */
     struct identities identities;           /* of the children */
     const struct sandbox_spec *sandbox;     /* entered before the loop; NULL in tests */
+    uint64_t vigil_interval_ns;             /* 0 = VIGIL_INTERVAL_NS; tests are less patient */
 };
 
 struct parent;
@@ -85,8 +87,9 @@ enum { PARENT_SIGNALS = 5 };
 struct parent {
     const struct parent_config *config;
     struct event_base *base;
-    struct event *signals[PARENT_SIGNALS], *timer, *watchdog;
+    struct event *signals[PARENT_SIGNALS], *timer, *watchdog, *vigil_timer;
     struct supervisor supervisor;
+    struct vigil vigil;
     struct parent_child children[SUPERVISOR_CHILDREN];
     struct kept kept;
     struct readiness readiness;

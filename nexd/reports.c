@@ -192,6 +192,10 @@ void report_message(struct ipc_link *link, struct ipc_message *message, void *ar
     case IPC_MSG_TUNNEL_READY:
         tunnel_ready(child, &body->tunnel_ready);
         break;
+    case IPC_MSG_ALIVE:
+        if (!vigil_answered(&parent->vigil, child->role - IPC_TUNNELD, body->alive.number))
+            parent_misbehaved(child, "an answer to what it was not asked");
+        break;
     case IPC_MSG_LINK_BROKEN:
         link_broken(child, &body->link_broken);
         break;

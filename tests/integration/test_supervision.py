@@ -229,6 +229,18 @@ def test_given_a_child_that_keeps_dying_when_it_is_killed_again_and_again_then_r
     assert waits[-1] >= 2 * waits[0] and waits[-1] >= 0.5, f"seconds between death and restart: {waits}"
 
 
+@pytest.mark.slow
+def test_given_children_that_hang_when_half_a_minute_has_passed_then_they_are_started_again_and_traffic_is_back(pair):
+    a, _ = pair
+    a.deaths_expected = True
+    hanging = {role: a.child(role) for role in node.ROLES}
+    for pid in hanging.values():
+        os.kill(pid, signal.SIGSTOP)
+    waiting.until(lambda: all(a.child(role) not in (None, pid) for role, pid in hanging.items()), 180, "all are started again")
+    assert a.log().count("is ended: it hangs") == len(hanging)
+    waiting.until(lambda: a_new_connection_works(a), 60, "traffic passes")
+
+
 def test_given_a_stopped_child_when_the_node_is_told_to_stop_then_it_does_not_wait_for_it(pair):
     a, _ = pair
     a.deaths_expected = True

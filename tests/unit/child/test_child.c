@@ -176,6 +176,21 @@ START_TEST(log_level)
 }
 END_TEST
 
+/* From the event loop, whatever the child is made for. */
+START_TEST(alive_when_asked)
+{
+    struct ipc_message answer;
+    stage_open(&stage, CHILD_USUAL);
+    for (uint32_t number = 7; number < 10; number++) {
+        stage_send(stage.parent, IPC_MSG_ALIVE_QUERY, 0, &(struct ipc_alive_query){.number = number});
+        ck_assert(stage_receive(stage.parent, IPC_PARENT, &answer));
+        ck_assert_int_eq(answer.header.type, IPC_MSG_ALIVE);
+        ck_assert_uint_eq(answer.body.alive.number, number);
+    }
+    stage_close(&stage);
+}
+END_TEST
+
 START_TEST(parent_dies)
 {
     stage_open(&stage, CHILD_USUAL);
@@ -329,6 +344,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, sibling_reads_slowly);
     tcase_add_test(tcase, turns);
     tcase_add_test(tcase, log_level);
+    tcase_add_test(tcase, alive_when_asked);
     tcase_add_test(tcase, parent_dies);
     tcase_add_test(tcase, parent_breaks_the_protocol);
     tcase_add_test(tcase, parent_sends_what_only_a_child_may);

@@ -4,14 +4,14 @@
  * the real child would answer. The destination host of the first rule names an abstract socket of the test:
  * there it reports each thing that happens to it, one line of text a datagram, and takes orders: "crash",
  * "exit N", "garbage" (a datagram that is no message), "deaf" (SHUTDOWN is ignored), "orphan" (leaves a
- * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "add PORT HOST" and
- * "remove PORT HOST" (an operator's wish, of ctld's, for an egress rule; the answer is reported), "accept" (a
- * client of the control socket), "caller client", "caller forged" or "caller none" (whom the next wish is
- * said to be of: that client, a socket that ctld has made itself, nobody), "level N" (a log level for all),
- * and "vouch" (says it of the next wish now, and asks for something else meanwhile). In a control plane's
- * network, ctld also takes "addresses A…", "renew" (of its present key), "renew-old" (of another), "store
- * SLOT BYTES" (a JSON object of that length, 0: empty), "store-bad", "continue" (a piece of nothing),
- * "prompt", "phase N TEXT" and "give-up". */
+ * process to whoever adopts it), "mute" (RULE_ADD is not answered any more), "freeze" (stops itself),
+ * "answer" (to what was not asked), "add PORT HOST" and "remove PORT HOST" (an operator's wish, of ctld's,
+ * for an egress rule; the answer is reported), "accept" (a client of the control socket), "caller client",
+ * "caller forged" or "caller none" (whom the next wish is said to be of: that client, a socket that ctld has
+ * made itself, nobody), "level N" (a log level for all), and "vouch" (says it of the next wish now, and asks
+ * for something else meanwhile). In a control plane's network, ctld also takes "addresses A…", "renew" (of
+ * its present key), "renew-old" (of another), "store SLOT BYTES" (a JSON object of that length, 0: empty),
+ * "store-bad", "continue" (a piece of nothing), "prompt", "phase N TEXT" and "give-up". */
 #include "common/key.h"
 #include "ipc/link.h"
 
@@ -267,6 +267,10 @@ static void on_order(evutil_socket_t fd, short what, void *arg)
         orphan();
     else if (strcmp(order, "mute") == 0)
         mute = true;
+    else if (strcmp(order, "freeze") == 0)
+        raise(SIGSTOP);
+    else if (strcmp(order, "answer") == 0) /* what nobody has asked */
+        ipc_send(parent, IPC_MSG_ALIVE, 0, &(struct ipc_alive){.number = UINT32_MAX});
     else if (strcmp(order, "accept") == 0)
         client_accept();
     else if (strncmp(order, "caller ", 7) == 0)
@@ -382,6 +386,9 @@ static void on_message(struct ipc_link *link, struct ipc_message *message, void 
     uint32_t request = message->header.request;
     const struct ipc_result ok = {.result = IPC_OK};
     switch (message->header.type) {
+    case IPC_MSG_ALIVE_QUERY:
+        ipc_send(parent, IPC_MSG_ALIVE, 0, &(struct ipc_alive){.number = body->alive_query.number});
+        break;
     case IPC_MSG_RULE_ADD:
         rule_add(request, &body->rule_add);
         break;
@@ -499,14 +506,17 @@ int main(int argc, char **argv)
 {
     static const struct ipc_link_ops ops = {.on_message = on_message, .on_close = on_close};
     role = role_of(argv[0]);
-    const bool options_are_right = role == IPC_TUNNELD ? argc == 5 && strcmp(argv[4], "--network=none") == 0
-                                   : role == IPC_PROXYD && argc == 5
-                                       ? strncmp(argv[4], "--tcp-ports=", 12) == 0
-                                   : role == IPC_CTLD && argc == 5 ? strcmp(argv[4], "--ca-file=/ca.pem") == 0
-                                                                   : argc == 4;
+    const bool options_are_right =
+        role == IPC_TUNNELD               ? argc == 5 && strcmp(argv[4], "--network=none") == 0
+        : role == IPC_PROXYD && argc == 5 ? strncmp(argv[4], "--tcp-ports=", 12) == 0
+        : role == IPC_CTLD && argc == 5
+            ? strcmp(argv[4], "--ca-file=/ca.pem") == 0 || strcmp(argv[4], "--network=none") == 0
+            : argc == 4;
     if (!options_are_right || strncmp(argv[1], "--log-level=", 12) ||
         strcmp(argv[2], "--log-format=text") != 0 || strncmp(argv[3], "--sandbox=", 10))
         return 98;
+    if (argc == 5)
+        report("option %.100s", argv[4]);
     /* Nothing else may have come along: no descriptor past the link, and no environment but the sanitizers'.
      */
     for (int fd = PARENT_FD + 1; fd < 64; fd++)

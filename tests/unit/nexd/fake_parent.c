@@ -2,7 +2,8 @@
  * test_parent.c starts. Usage: fake_parent PORT RULE_HOST…; each host gets an egress rule, the first one's
  * port is PORT. NEXD_TEST_STATE names the state folder, if there is to be one. NEXD_TEST_NETWORK: a control
  * plane's network is to be joined; its value is the device's hostname there. NEXD_TEST_POLICY: the operator's
- * policy, as text; then NEXD_TEST_CONTROL names a control socket. */
+ * policy, as text; then NEXD_TEST_CONTROL names a control socket. NEXD_TEST_VIGIL_MS: how often the children
+ * are asked whether they are alive. NEXD_TEST_UNATTENDED: there never will be a control socket. */
 #include "common/err.h"
 #include "common/log.h"
 #include "nexd/parent.h"
@@ -96,6 +97,9 @@ int main(int argc, char **argv)
     struct policy *policy = NULL;
     if (getenv("NEXD_TEST_POLICY") && policy_make(getenv("NEXD_TEST_POLICY"), &policy, &control))
         return 92;
+    if (getenv("NEXD_TEST_VIGIL_MS"))
+        config.vigil_interval_ns = strtoull(getenv("NEXD_TEST_VIGIL_MS"), NULL, 10) * NS_PER_MS;
+    config.unattended = getenv("NEXD_TEST_UNATTENDED") != NULL;
     config.policy = policy;
     config.notify = &notify;
     config.control = &control;

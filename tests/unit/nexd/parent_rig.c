@@ -26,8 +26,8 @@
 
 char tree[PATH_BYTES], socket_name[64];
 int pid_fd;
-bool with_state, with_network;
-const char *with_policy;
+bool with_state, with_network, unattended;
+const char *with_policy, *vigil_ms;
 pid_t parent_pid;
 struct client *clients[CLIENTS_MAX];
 size_t client_count;
@@ -140,8 +140,8 @@ void rig_set_up(void)
     notify_fd = abstract_socket(SOCK_DGRAM, notify_name);
     client_count = 0;
     parent_pid = 0;
-    with_state = with_network = false;
-    with_policy = NULL;
+    with_state = with_network = unattended = false;
+    with_policy = vigil_ms = NULL;
     rule_port = free_ports();
 }
 
@@ -186,6 +186,10 @@ void parent_start(int namespaces, const char *host, const char *second_host)
         }
         if (with_network)
             setenv("NEXD_TEST_NETWORK", socket_name, 1);
+        if (unattended)
+            setenv("NEXD_TEST_UNATTENDED", "1", 1);
+        if (vigil_ms)
+            setenv("NEXD_TEST_VIGIL_MS", vigil_ms, 1);
         execl(tree_path("bin/nexd"), "nexd", port, host, second_host, NULL);
         _exit(93);
     }

@@ -27,6 +27,8 @@ extern int output_fd;           /* the parent's standard output and error */
 extern bool with_state;         /* the parent gets a state folder in the tree */
 extern const char *with_policy; /* the operator's, as text; then there is a control socket in the tree, too */
 extern bool with_network;       /* it is to join a control plane's network */
+extern bool unattended;         /* there never will be a control socket */
+extern const char *vigil_ms;    /* how often children are asked whether they are alive; NULL: as usual */
 extern pid_t parent_pid;
 extern struct client *clients[CLIENTS_MAX];
 extern size_t client_count;

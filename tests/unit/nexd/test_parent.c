@@ -150,6 +150,38 @@ START_TEST(a_child_that_broke_the_protocol_towards_a_sibling_is_restarted)
 }
 END_TEST
 
+/* Stopped, so that no signal but one ends it, and nothing of it answers. */
+START_TEST(a_child_that_hangs_is_killed_and_started_again)
+{
+    static char errors[1 << 20];
+    vigil_ms = "500";
+    parent_start(0, socket_name, NULL);
+    struct client *tunneld = await_child("tunneld", 0), *proxyd = await_child("proxyd", 0);
+    await_notification("READY=1");
+    order(tunneld, "freeze");
+    await_line(proxyd, "down tunneld");
+    await_child("tunneld", 1);
+    await_line(proxyd, "link tunneld");
+    ck_assert(!alive(tunneld->pid));
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(errors, sizeof errors), 0);
+    ck_assert_ptr_nonnull(strstr(errors, "is ended: it hangs"));
+}
+END_TEST
+
+START_TEST(who_answers_what_was_not_asked_is_ended)
+{
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order(proxyd, "answer");
+    await_line(ctld, "down proxyd");
+    await_child("proxyd", 1);
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
 START_TEST(a_deaf_child_is_killed_within_a_second)
 {
     parent_start(0, socket_name, NULL);
@@ -426,6 +458,56 @@ START_TEST(rules_do_not_change_at_run_time_whatever_ctld_says)
 END_TEST
 
 /* ctld has a client that may add rules, and claims more than that. */
+/* So that Landlock holds it to the ports of the rules; a name server is asked by TCP, too. */
+START_TEST(where_the_policy_fixes_rules_proxyd_is_told_their_ports)
+{
+    char option[64];
+    with_state = true;
+    with_policy = "allow any any any to any any\nrun-time-rules no\n";
+    snprintf(option, sizeof option, "option --tcp-ports=bind:%u;connect:53", rule_port);
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0);
+    await_line(proxyd, option);
+    await_notification("READY=1");
+    kill(proxyd->pid, SIGKILL);
+    await_line(await_child("proxyd", 1), option);
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(where_rules_may_change_proxyd_is_told_no_ports)
+{
+    with_state = true;
+    with_policy = "allow any any any to any any\nrun-time-rules yes\n";
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0);
+    await_notification("READY=1");
+    for (size_t i = 0; i < proxyd->line_count; i++)
+        ck_assert(strncmp(proxyd->lines[i], "option", 6) != 0);
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(NULL, 0), 0);
+}
+END_TEST
+
+/* Nobody can have asked ctld for it: it is not merely refused. */
+START_TEST(a_ctld_that_nobody_talks_to_and_that_wants_rules_changed_is_ended)
+{
+    static char errors[65536];
+    unattended = true;
+    parent_start(0, socket_name, NULL);
+    struct client *proxyd = await_child("proxyd", 0), *ctld = await_child("ctld", 0);
+    await_notification("READY=1");
+    order_wish(ctld, "add", rule_port + 1U, socket_name);
+    await_line(proxyd, "down ctld");
+    await_child("ctld", 1);
+    ck_assert(port_is_free((uint16_t)(rule_port + 1)));
+    kill(parent_pid, SIGTERM);
+    ck_assert_int_eq(await_exit(errors, sizeof errors), 0);
+    ck_assert_ptr_nonnull(strstr(errors, "it wants to change rules, and nobody can have asked it to"));
+}
+END_TEST
+
 START_TEST(the_parent_asks_the_kernel_who_calls_and_believes_no_ctld)
 {
     char policy[128];
@@ -584,6 +666,8 @@ int main(void)
     tcase_add_test(tests, sockets_survive_their_maker);
     tcase_add_test(tests, garbage_ends_its_sender_only);
     tcase_add_test(tests, a_child_that_broke_the_protocol_towards_a_sibling_is_restarted);
+    tcase_add_test(tests, a_child_that_hangs_is_killed_and_started_again);
+    tcase_add_test(tests, who_answers_what_was_not_asked_is_ended);
     tcase_add_test(tests, a_deaf_child_is_killed_within_a_second);
     tcase_add_test(tests, a_second_signal_ends_at_once);
     tcase_add_test(tests, a_hang_up_is_no_reason_to_stop);
@@ -597,6 +681,9 @@ int main(void)
     tcase_add_test(tests, each_process_is_told_its_part_of_the_policy);
     tcase_add_test(tests, the_parent_judges_rules_whatever_ctld_says);
     tcase_add_test(tests, rules_do_not_change_at_run_time_whatever_ctld_says);
+    tcase_add_test(tests, where_the_policy_fixes_rules_proxyd_is_told_their_ports);
+    tcase_add_test(tests, where_rules_may_change_proxyd_is_told_no_ports);
+    tcase_add_test(tests, a_ctld_that_nobody_talks_to_and_that_wants_rules_changed_is_ended);
     tcase_add_test(tests, the_parent_asks_the_kernel_who_calls_and_believes_no_ctld);
     tcase_add_test(tests, a_child_that_cannot_start_is_fatal);
     tcase_add_test(tests, a_missing_or_broken_program_is_named);
