@@ -107,6 +107,14 @@ static char *token_sign(struct issuer *issuer, const struct store_user *user, co
     return token;
 }
 
+/* NULL is harmless. */
+static void token_free(char *token)
+{
+    if (token != NULL)
+        sodium_memzero(token, strlen(token));
+    free(token);
+}
+
 static void tokens_reply(struct issuer *issuer, struct http_request *request, const char *user_id,
                          const char *scope, const char *refresh)
 {
@@ -133,8 +141,8 @@ static void tokens_reply(struct issuer *issuer, struct http_request *request, co
         json_object_end(&out);
         oidc_reply(request, 200, &out);
     }
-    free(access);
-    free(identity);
+    token_free(access);
+    token_free(identity);
 }
 
 /* A first refresh token, then all tokens. */
