@@ -329,6 +329,21 @@ void connector_cancel(struct connector *connector, uint32_t request)
         request_free(found);
 }
 
+void connector_rule_removed(struct connector *connector, uint32_t rule_id)
+{
+    for (size_t i = 0; i < REQUEST_BUCKETS; i++) {
+        struct connect_request *request = LIST_FIRST(&connector->requests[i]), *next;
+        for (; request; request = next) {
+            next = LIST_NEXT(request, bucket);
+            if (request->rule_id != rule_id)
+                continue;
+            request_abandon_attempt(request);
+            failure_set(&request->failure, IPC_NOT_FOUND, "the rule was removed");
+            request_continue(request);
+        }
+    }
+}
+
 void connector_cancel_all(struct connector *connector)
 {
     for (size_t i = 0; i < REQUEST_BUCKETS; i++)

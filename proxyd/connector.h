@@ -22,6 +22,9 @@ void connector_free(struct connector *connector);
 void connector_connect(struct connector *connector, uint32_t request, const struct ipc_connect *message);
 /* CONNECT_CANCEL: no answer follows, unless it was on its way already. Unknown ids are ignored. */
 void connector_cancel(struct connector *connector, uint32_t request);
+/* The rule is gone: connections on their way by it are cut, and what wanted one goes on with the next rule.
+ */
+void connector_rule_removed(struct connector *connector, uint32_t rule_id);
 /* tunneld is gone: what it asked for is aborted. */
 void connector_cancel_all(struct connector *connector);
 

@@ -135,6 +135,8 @@ static void on_rule_remove(struct proxyd *proxyd, uint32_t request, const struct
     }
     const struct rule rule = entry->rule;
     rule_table_remove(&proxyd->rules, entry);
+    if (rule.direction == RULE_INGRESS)
+        connector_rule_removed(proxyd->connector, message->rule_id);
     if (rule.direction == RULE_EGRESS &&
         !rule_table_set(&proxyd->rules, rule.direction, rule.protocol, rule.listen_port)) {
         if (rule.protocol == RULE_TCP)

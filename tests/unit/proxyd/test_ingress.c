@@ -318,6 +318,39 @@ START_TEST(rule_removed_while_it_is_tried_ends_the_request)
 }
 END_TEST
 
+/* Neither a name that is being looked up nor a destination that does not answer is waited for. */
+START_TEST(rule_removed_while_it_connects_cuts_the_connection)
+{
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    add_rule(1, "tcp", "127.0.0.2", hole.port);
+    const uint32_t request = ask(RULE_TCP);
+    rig_sync(&rig);
+    const uint64_t begin_ns = clock_now_ns();
+    rig_rule_remove(&rig, 1);
+    const char *said = rig_result(&rig, IPC_TUNNELD, request, IPC_NOT_FOUND);
+    ck_assert_str_eq(said, "the rule was removed");
+    ck_assert_uint_lt((clock_now_ns() - begin_ns) / NS_PER_MS, CONNECTOR_TIMEOUT_MS / 2);
+    black_hole_close(&hole);
+}
+END_TEST
+
+START_TEST(rule_removed_while_it_connects_leaves_the_next_one)
+{
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    uint16_t port;
+    const int listener = rig_listen("127.0.0.3", &port);
+    add_rule(1, "tcp", "127.0.0.2", hole.port);
+    const uint32_t request = ask(RULE_TCP);
+    rig_sync(&rig);
+    add_rule(2, "tcp", "127.0.0.3", port); /* too late for the request that waits, in time for the next */
+    rig_rule_remove(&rig, 1);
+    rig_result(&rig, IPC_TUNNELD, request, IPC_NOT_FOUND);
+    ck_assert_uint_eq(connected(ask(RULE_TCP))->rule_id, 2);
+    close(listener);
+    black_hole_close(&hole);
+}
+END_TEST
+
 START_TEST(udp_destination_is_a_connected_socket)
 {
     uint16_t port = 0;
@@ -350,6 +383,8 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, second_address_starts_after_250_ms);
     tcase_add_test(tcase, unknown_and_unanswered_names_are_told_apart);
     tcase_add_test(tcase, rule_removed_while_it_is_tried_ends_the_request);
+    tcase_add_test(tcase, rule_removed_while_it_connects_cuts_the_connection);
+    tcase_add_test(tcase, rule_removed_while_it_connects_leaves_the_next_one);
     tcase_add_test(tcase, udp_destination_is_a_connected_socket);
 }
 
