@@ -101,6 +101,37 @@ static void client_close(struct control_call *client, const char *why)
     client_free(client);
 }
 
+/* Of those whose answer waits, the one that has taken nothing for the longest time; but not `spared`. */
+static struct control_call *slowest_find(const struct control_server *server,
+                                         const struct control_call *spared)
+{
+    struct control_call *slowest = NULL;
+    for (size_t i = 0; i < server->count; i++) {
+        struct control_call *client = server->clients[i];
+        if (client->state == ANSWER && !client->in_handler && client != spared &&
+            (!slowest || client->active_ns < slowest->active_ns))
+            slowest = client;
+    }
+    return slowest;
+}
+
+static size_t unread_bytes(const struct control_server *server)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < server->count; i++)
+        bytes += server->clients[i]->out.capacity;
+    return bytes;
+}
+
+/* This client's answer has to wait: others make room for it. One answer alone is within its own bound. */
+static void unread_bound(struct control_call *client)
+{
+    struct control_server *server = client->server;
+    struct control_call *slowest;
+    while (unread_bytes(server) > server->limits->unread_bytes && (slowest = slowest_find(server, client)))
+        client_close(slowest, "too many answers wait for their readers");
+}
+
 /* Writes what the client takes. False: the client is closed. */
 static bool client_write(struct control_call *client)
 {
@@ -111,6 +142,7 @@ static bool client_write(struct control_call *client)
             continue;
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             client_state(client, ANSWER);
+            unread_bound(client);
             return true;
         }
         if (sent < 0) {

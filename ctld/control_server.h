@@ -1,9 +1,10 @@
 /* The control socket's clients: connections in, requests to a handler, answers out. ctld only.
  *
  * A client cannot hurt the others: their number, the size of a request, the time for one, and the answers
- * that wait for a slow reader are bounded; one request of a client is worked on at a time, and no more is
- * read of it meanwhile. When all places are taken, the client that has been quiet the longest makes room;
- * when all of them are being worked for, those who come wait in the kernel's queue. */
+ * that wait for slow readers, one by one and all together, are bounded; one request of a client is worked on
+ * at a time, and no more is read of it meanwhile. When all places are taken, the client that has been quiet
+ * the longest makes room; when all of them are being worked for, those who come wait in the kernel's queue.
+ */
 #ifndef NEXD_CTLD_CONTROL_SERVER_H
 #define NEXD_CTLD_CONTROL_SERVER_H
 
@@ -20,10 +21,12 @@ struct control_limits {
     unsigned request_ms; /* from a request's first byte to its last */
     unsigned call_ms;    /* for what a request asks, until it is refused instead */
     unsigned write_ms;   /* without the client taking any of its answer */
+    size_t unread_bytes; /* of all answers that wait for their readers; past it the slowest ones go */
 };
 /* What asks other processes takes seconds; a ping of 8192 peers that are all away takes 20. That a process
  * never answers must not cost a place for ever, and nexctl, which waits for 30 s, is to hear of it. */
-static const struct control_limits control_limits_default = {60000, 10000, 25000, 10000};
+static const struct control_limits control_limits_default = {60000, 10000, 25000, 10000,
+                                                             2 * CONTROL_ANSWER_MAX};
 
 struct event_base;
 struct control_server;

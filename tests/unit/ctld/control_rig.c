@@ -201,7 +201,8 @@ static void listener_open(void)
 void set_up(void)
 {
     log_init("test", LOG_LEVEL_ERROR);
-    limits = (struct control_limits){.idle_ms = 300, .request_ms = 200, .call_ms = 60000, .write_ms = 200};
+    limits = (struct control_limits){
+        .idle_ms = 300, .request_ms = 200, .call_ms = 60000, .write_ms = 200, .unread_bytes = SIZE_MAX};
     base = event_base_new();
     peers = peers_new(&peers_ops, NULL);
     device = (struct device){.known = true};

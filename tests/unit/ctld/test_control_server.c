@@ -115,6 +115,40 @@ START_TEST(who_does_not_read_is_not_read)
 }
 END_TEST
 
+/* Sends requests until the server reads no more of them: an answer waits. */
+static void answers_pile_up(int fd)
+{
+    static const char request[] = "{\"method\":\"NexdCtl.ListPeers\",\"params\":[\"\"],\"id\":1}";
+    const uint64_t start_ns = clock_now_ns();
+    for (unsigned idle = 0; idle < 8;) {
+        ck_assert_uint_lt(clock_now_ns() - start_ns, WAIT_MS * NS_PER_MS);
+        idle = send(fd, request, sizeof request - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 ? 0 : idle + 1;
+        turn();
+    }
+}
+
+/* Each of them would be patient enough; together they are more than there may be. */
+START_TEST(of_many_who_do_not_read_the_slowest_go)
+{
+    limits.write_ms = 60000;
+    int slow = client_connect();
+    answers_pile_up(slow);
+    ck_assert_uint_eq(control_server_clients(server), 1);
+    limits.unread_bytes = 1; /* one answer past it is let be, two are not */
+    int other = client_connect();
+    answers_pile_up(other);
+    ck_assert_uint_eq(control_server_clients(server), 1);
+    char byte;
+    while (recv(other, &byte, 1, MSG_DONTWAIT) > 0) /* it is the second that stayed, and now it reads */
+        turn();
+    ck_assert_uint_eq(control_server_clients(server), 1);
+    ck_assert_int_lt(send(slow, "x", 1, MSG_NOSIGNAL), 0);
+    close(slow);
+    close(other);
+    expect_served();
+}
+END_TEST
+
 START_TEST(a_client_that_leaves_while_it_waits_is_forgotten)
 {
     int waiting[8];
@@ -216,6 +250,7 @@ int main(void)
     tcase_add_test(tests, idle_clients_go);
     tcase_add_test(tests, a_crowd_does_not_shut_others_out);
     tcase_add_test(tests, who_does_not_read_is_not_read);
+    tcase_add_test(tests, of_many_who_do_not_read_the_slowest_go);
     tcase_add_test(tests, a_client_that_leaves_while_it_waits_is_forgotten);
     tcase_add_test(tests, who_is_not_answered_is_told_so_and_can_ask_again);
     tcase_add_test(tests, where_all_are_being_worked_for_others_wait_and_are_served);
