@@ -4,10 +4,12 @@ import base64
 import os
 import pathlib
 import re
+import signal
 
 import pytest
 
 from lab import memory, node as nodes, traffic
+from lab.last_moment import LastMoment
 from lab.mesh import Mesh
 from lab.node import Key
 from lab.traffic import LOOPBACK
@@ -73,6 +75,43 @@ def test_keys_in_the_parent_are_in_guarded_memory_that_it_cannot_read_by_acciden
             assert found, "it is kept for tunneld's next start"
             assert all(is_guarded(region) and not region.readable() for region, _ in found), [
                 (form, region.name, region.flags) for region, form in found]
+
+
+def test_private_key_is_wiped_before_tunneld_exits(pair):
+    """An image of its last moment. nexd kills who takes too long over its exit, so that on a busy machine an image may come too late."""
+    a, _ = pair
+    needles = {**forms_of(a.key.private), "an image": b"\x7fELF"}
+
+    def image_at_exit():
+        pid = a.child("tunneld")
+        assert "raw" in {form for _, form in memory.occurrences(pid, needles)}
+        last = LastMoment(pid)
+        os.kill(a.pid, signal.SIGTERM)
+        found = {form for _, form in memory.occurrences(pid, needles)} if last.wait(20) else set()
+        last.release()
+        return found
+
+    for _ in range(5):
+        found = image_at_exit()
+        a.stop()
+        if found:
+            break
+        a.start()
+    assert found == {"an image"}
+
+
+def test_keys_are_wiped_before_the_parent_exits(scene, pair):
+    a, _ = pair
+    needles = {"private": base64.b64decode(a.key.private), "preshared": base64.b64decode(scene.preshared), "an image": b"\x7fELF"}
+    pid = a.pid
+    assert {name for _, name in memory.occurrences(pid, needles)} == set(needles)
+    last = LastMoment(pid)
+    os.kill(pid, signal.SIGTERM)
+    assert last.wait(20)
+    found = {name for _, name in memory.occurrences(pid, needles)}
+    last.release()
+    a.stop()
+    assert found == {"an image"}
 
 
 def test_no_key_in_arguments_environment_or_log(scene, pair):
