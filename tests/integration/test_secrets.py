@@ -4,7 +4,9 @@ import base64
 import os
 import pathlib
 import re
+import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -112,6 +114,21 @@ def test_keys_are_wiped_before_the_parent_exits(scene, pair):
     last.release()
     a.stop()
     assert found == {"an image"}
+
+
+@pytest.mark.skipif(shutil.which("gcore") is None, reason="needs gdb's gcore")
+def test_no_key_in_a_core_file_that_root_takes_of_a_running_process(scene, pair, tmp_path):
+    """gcore leaves out what the kernel would: guarded memory. That the file is a process's memory is shown by the peer's public key. Preshared keys
+    that tunneld works with are not in guarded memory."""
+    a, b = pair
+    private, preshared = ([*forms_of(secret).values()] for secret in (a.key.private, scene.preshared))
+    for role, pid in {"nexd": a.pid, **{role: a.child(role) for role in nodes.ROLES}}.items():
+        subprocess.run(["gcore", "-o", tmp_path / role, str(pid)], check=True, capture_output=True, timeout=120)
+        core = (tmp_path / f"{role}.{pid}").read_bytes()
+        assert not any(needle in core for needle in private), role
+        assert role == "tunneld" or not any(needle in core for needle in preshared), role
+        if role in ("tunneld", "ctld"):
+            assert base64.b64decode(b.key.public) in core, role
 
 
 def test_no_key_in_arguments_environment_or_log(scene, pair):
