@@ -189,7 +189,7 @@ static void probe_rtt_done_check(struct cc *cc, uint64_t now_ns, uint64_t delive
         return;
     bbr->probe_rtt_min_stamp_ns = now_ns;
     cwnd_restore(cc);
-    bbr_shortterm_reset(bbr);
+    bbr_queue_probe_end(bbr);
     if (bbr->full_bw_reached) {
         bbr_probe_down_start(cc, now_ns, delivered);
         bbr_probe_cruise_start(bbr);
@@ -207,10 +207,12 @@ static void probe_rtt_check(struct cc *cc, const struct cc_ack *ack)
         bbr->pacing_gain = 1;
         bbr->cwnd_gain = PROBE_RTT_CWND_GAIN;
         bbr->probe_rtt_done_stamp_ns = 0;
+        bbr_queue_probe_begin(bbr);
         bbr->ack_phase = BBR_ACKS_PROBE_STOPPING;
         bbr_round_begin(bbr, ack->delivered);
     }
     if (bbr->phase == BBR_PROBE_RTT) {
+        bbr_queue_probe_sample(bbr, ack);
         if (bbr->probe_rtt_done_stamp_ns == 0 && ack->inflight <= probe_rtt_cwnd(cc)) {
             bbr->probe_rtt_done_stamp_ns = ack->now_ns + PROBE_RTT_DURATION_NS;
             bbr->probe_rtt_round_done = false;
@@ -289,7 +291,7 @@ static void bbr_on_ack(struct cc *cc, const struct cc_ack *ack)
     bbr_min_rtt_update(bbr, ack);
     probe_rtt_check(cc, ack);
     bbr_latest_advance(bbr, ack);
-    bbr->bw = min64(bbr->max_bw, bbr->bw_shortterm);
+    bbr->bw = bbr_queue_bw(bbr);
     fastest_update(bbr, ack->now_ns);
 
     pacing_rate_set(cc, bbr->pacing_gain);

@@ -51,10 +51,12 @@ struct bbr {
     uint64_t round_rtt_ns; /* the shortest in this round by losses; 0 = none yet */
     bool lossy;            /* losses have lowered the short-term bounds: a queue does not raise them again */
     bool queue_standing;   /* in the round before nothing passed the bottleneck without waiting */
+    bool queue_alike;      /* the last ProbeRTT emptied the queue: all who keep it do as we do */
+    bool queue_rate;       /* the short-term rate is the queue's, and may be above the best sample */
 
     /* Packet-timed rounds, and rounds by losses. */
     uint64_t next_round_delivered, round_count, loss_round_delivered;
-    uint64_t round_base_delivered, round_base_lost; /* when the round by losses began */
+    uint64_t round_base_delivered, round_base_lost, round_base_ns; /* when the round by losses began */
     bool round_start, loss_round_start, loss_in_round;
     uint32_t loss_ranges_in_round;
 
@@ -64,7 +66,7 @@ struct bbr {
     bool full_bw_now, full_bw_reached;
 
     /* Probing for bandwidth. */
-    uint64_t cycle_stamp_ns, probe_wait_ns, rounds_since_probe_up;
+    uint64_t cycle_stamp_ns, probe_up_stamp_ns, probe_wait_ns, rounds_since_probe_up;
     uint64_t probe_up_acked, probe_up_acked_per_inc;
     uint32_t probe_up_rounds;
     bool is_probe_sample, prev_probe_too_high, prev_probe_precautionary;
@@ -72,6 +74,7 @@ struct bbr {
 
     /* Probing for the round trip. */
     uint64_t probe_rtt_min_delay_ns, probe_rtt_min_stamp_ns, probe_rtt_done_stamp_ns;
+    uint64_t probe_rtt_least_ns; /* the shortest round trip of this ProbeRTT; 0 = none yet */
     bool probe_rtt_expired, probe_rtt_round_done;
 
     /* Loss recovery and idleness. */
@@ -109,8 +112,18 @@ uint64_t bbr_inflight_with_headroom(const struct cc *cc);
 
 /* bbr_queue.c */
 void bbr_queue_sample(struct bbr *bbr, const struct cc_ack *ack);
+/* ProbeRTT begins, goes on, is over. */
+void bbr_queue_probe_begin(struct bbr *bbr);
+void bbr_queue_probe_sample(struct bbr *bbr, const struct cc_ack *ack);
+void bbr_queue_probe_end(struct bbr *bbr);
+/* The rate that the model explains. */
+uint64_t bbr_queue_bw(const struct bbr *bbr);
+/* A probe of a flow that has its rate from the queue starts there, not at the best of older samples. */
+void bbr_queue_probe_up(struct bbr *bbr);
+/* Has a probe of a queue of flows alike shown that it is there already? */
+bool bbr_queue_stops_probe(const struct bbr *bbr, const struct cc_ack *ack);
 /* Once a round, after its last sample. True: a queue stands, and the bounds follow from it. */
-bool bbr_queue_adapt(struct bbr *bbr, const struct cc_ack *ack, bool lossy);
+bool bbr_queue_adapt(struct cc *cc, const struct cc_ack *ack, bool lossy);
 /* `cap`, or less while a queue stands. */
 uint64_t bbr_queue_cap(const struct cc *cc, uint64_t cap, uint64_t extra_acked);
 

@@ -25,7 +25,7 @@ void bbr_shortterm_reset(struct bbr *bbr)
 {
     bbr->bw_shortterm = CC_UNLIMITED;
     bbr->inflight_shortterm = CC_UNLIMITED;
-    bbr->lossy = false;
+    bbr->lossy = bbr->queue_rate = false;
 }
 
 void bbr_full_bw_reset(struct bbr *bbr)
@@ -126,9 +126,10 @@ static void lower_bounds_adapt(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
     bool lossy = round_lossy(cc, ack);
-    if (bbr_queue_adapt(bbr, ack, lossy) || bbr_probing_bw(bbr) || !lossy)
+    if (bbr_queue_adapt(cc, ack, lossy) || bbr_probing_bw(bbr) || !lossy)
         return;
     bbr->lossy = true;
+    bbr->queue_rate = false;
     if (bbr->bw_shortterm == CC_UNLIMITED)
         bbr->bw_shortterm = bbr->max_bw;
     if (bbr->inflight_shortterm == CC_UNLIMITED)
@@ -150,6 +151,7 @@ void bbr_congestion_update(struct cc *cc, const struct cc_ack *ack)
     bbr->loss_in_round = false;
     bbr->round_base_delivered = ack->delivered;
     bbr->round_base_lost = ack->lost;
+    bbr->round_base_ns = ack->now_ns;
 }
 
 /* How much more than the estimated rate explains comes at once: the path, or the far end, delivers in lumps.
@@ -157,7 +159,9 @@ void bbr_congestion_update(struct cc *cc, const struct cc_ack *ack)
 void bbr_aggregation_update(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
-    double expected = (double)bbr->bw * (double)(ack->now_ns - bbr->extra_acked_start_ns) / (double)NS_PER_S;
+    /* Not what a queue makes of the rate: that follows the path, and lags behind it. */
+    uint64_t bw = bbr->lossy ? bbr->bw : bbr->max_bw;
+    double expected = (double)bw * (double)(ack->now_ns - bbr->extra_acked_start_ns) / (double)NS_PER_S;
     if ((double)bbr->extra_acked_delivered <= expected) {
         bbr->extra_acked_delivered = 0;
         bbr->extra_acked_start_ns = ack->now_ns;

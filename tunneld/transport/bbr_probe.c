@@ -52,6 +52,7 @@ void bbr_probe_cruise_start(struct bbr *bbr)
 
 void bbr_probe_refill_start(struct bbr *bbr, uint64_t delivered)
 {
+    bbr_queue_probe_up(bbr);
     bbr_shortterm_reset(bbr);
     bbr->probe_up_rounds = 0;
     bbr->probe_up_acked = 0;
@@ -77,6 +78,7 @@ static void probe_up_start(struct cc *cc, const struct cc_ack *ack)
     bbr_round_begin(bbr, ack->delivered);
     bbr_full_bw_reset(bbr);
     bbr->full_bw = ack->delivery_rate;
+    bbr->probe_up_stamp_ns = ack->now_ns;
     enter(bbr, BBR_PROBE_UP, GAIN_UP, CWND_GAIN_UP);
     longterm_slope_raise(cc);
 }
@@ -108,6 +110,8 @@ static bool time_to_cruise(const struct cc *cc, const struct cc_ack *ack)
 static bool time_to_go_down(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
+    if (bbr_queue_stops_probe(bbr, ack))
+        return true;
     if (bbr->prev_probe_too_high && ack->inflight >= bbr->inflight_longterm) {
         bbr->prev_probe_precautionary = true;
         return true;

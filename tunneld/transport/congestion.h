@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CC_STATE_BYTES = 384, CC_INITIAL_SEGMENTS = 10 /* RFC 6928 */, CC_MIN_SEGMENTS = 2 };
+enum { CC_STATE_BYTES = 416, CC_INITIAL_SEGMENTS = 10 /* RFC 6928 */, CC_MIN_SEGMENTS = 2 };
 #define CC_UNLIMITED UINT64_MAX
 
 /* What one acknowledgement told, with the delivery-rate sample that it completes (draft-ietf-ccwg-bbr, 4.1).

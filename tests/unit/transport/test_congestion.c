@@ -153,7 +153,8 @@ START_TEST(bbr_notices_more_and_less_bandwidth)
     ck_assert_double_gt((double)bbr->max_bw, 80e6 / 8 * 0.85);
     sim.link.rate /= 8;
     sim_run(&sim, sim.now_ns + 12 * NS_PER_S);
-    ck_assert_double_lt((double)bbr->bw, 10e6 / 8 * 1.2);
+    ck_assert_double_lt((double)bbr->max_bw, 10e6 / 8 * 1.2);
+    ck_assert_uint_lt(flow->sender.rtt.smoothed_ns, 60 * NS_PER_MS);
     sim_free(&sim);
 }
 END_TEST

@@ -170,12 +170,14 @@ START_TEST(eight_bbr_flows_share)
 }
 END_TEST
 
-/* On a long path, with a queue of two round trips before it: nothing is dropped, so nothing but the queue
- * itself tells the flows that there are others. */
-START_TEST(eight_bbr_flows_share_a_long_path_and_keep_its_queue_in_bounds)
+/* On long paths with queues of one or two round trips nothing is dropped, so nothing but the queue itself
+ * tells the flows that there are others. It stays under half of its room, and shares are equal. */
+START_TEST(eight_bbr_flows_share_long_paths_and_keep_their_queues_short)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        struct sim_link link = path(100, 100, 200);
+    static const uint64_t rtts_ms[] = {100, 200};
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        uint64_t rtt_ms = rtts_ms[seed % 2];
+        struct sim_link link = path(100, rtt_ms, 200);
         double got[8], queue = 0;
         uint64_t begin[8];
         sim_init(&sim, &link, seed);
@@ -190,19 +192,17 @@ START_TEST(eight_bbr_flows_share_a_long_path_and_keep_its_queue_in_bounds)
         }
         for (unsigned i = 0; i < 8; i++)
             got[i] = goodput_mbit(&sim.flows[i], begin[i], 30);
-        ck_assert_msg(jain(got, 8) > 0.85, "seed %u: %.2f", (unsigned)seed, jain(got, 8));
-        ck_assert_double_lt(queue, 0.130 * (double)link.rate);
+        ck_assert_msg(jain(got, 8) >= 0.95, "seed %u: %.2f", (unsigned)seed, jain(got, 8));
+        ck_assert_double_lt(queue, 0.45 * (double)rtt_ms / 1000 * (double)link.rate);
         sim_free(&sim);
     }
 }
 END_TEST
 
-/* A second flow joins one that has the path to itself. Over 200 ms ten seconds are two probing cycles, and a
- * seed in five falls a little short of a third. */
+/* A second flow joins one that has the path to itself. */
 START_TEST(a_second_flow_gets_a_third_within_ten_seconds)
 {
     static const uint64_t rtts_ms[] = {20, 80, 200};
-    static const double least[] = {1.0 / 3, 1.0 / 3, 0.28};
     for (size_t r = 0; r < 3; r++) {
         for (uint64_t seed = 1; seed <= 4; seed++) {
             struct sim_link link = path(50, rtts_ms[r], rtts_ms[r]);
@@ -213,7 +213,7 @@ START_TEST(a_second_flow_gets_a_third_within_ten_seconds)
             uint64_t a_begin = a->delivered_bytes, b_begin = b->delivered_bytes;
             sim_run(&sim, sim.now_ns + 20 * NS_PER_S);
             double first = goodput_mbit(a, a_begin, 20), second = goodput_mbit(b, b_begin, 20);
-            if (second < (first + second) * least[r])
+            if (second < (first + second) / 3)
                 ck_abort_msg("rtt %u ms, seed %u: %.1f and %.1f Mbit/s", (unsigned)rtts_ms[r], (unsigned)seed,
                              first, second);
             sim_free(&sim);
@@ -304,7 +304,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, two_bbr_flows_share);
     tcase_add_test(tcase, two_cubic_flows_share);
     tcase_add_test(tcase, eight_bbr_flows_share);
-    tcase_add_test(tcase, eight_bbr_flows_share_a_long_path_and_keep_its_queue_in_bounds);
+    tcase_add_test(tcase, eight_bbr_flows_share_long_paths_and_keep_their_queues_short);
     tcase_add_test(tcase, a_second_flow_gets_a_third_within_ten_seconds);
     tcase_add_test(tcase, marks_keep_a_queue_short_without_drops);
     tcase_add_test(tcase, bbr_and_cubic_live_together);
