@@ -160,7 +160,7 @@ void bbr_aggregation_update(struct cc *cc, const struct cc_ack *ack)
 {
     struct bbr *bbr = bbr_of(cc);
     /* Not what a queue makes of the rate: that follows the path, and lags behind it. */
-    uint64_t bw = bbr->lossy ? bbr->bw : bbr->max_bw;
+    uint64_t bw = bbr->lossy || bbr->min_rtt_ns < NS_PER_MS ? bbr->bw : bbr->max_bw;
     double expected = (double)bw * (double)(ack->now_ns - bbr->extra_acked_start_ns) / (double)NS_PER_S;
     if ((double)bbr->extra_acked_delivered <= expected) {
         bbr->extra_acked_delivered = 0;

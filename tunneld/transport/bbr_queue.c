@@ -29,6 +29,7 @@
 #define QUEUE_RATE_FLOOR 0.5
 #define QUEUE_SLACK_NS   (2 * NS_PER_MS) /* of both ends' timers and batches */
 #define EMPTY_SLACK_NS   NS_PER_MS
+#define LEAST_PATH_NS    NS_PER_MS /* on a shorter path what waits, waits for a processor (bbr.c) */
 enum {
     QUEUE_RTT_SHARE = 16,
     QUEUE_WHOLE_SHARE = 4,
@@ -79,7 +80,8 @@ void bbr_queue_probe_sample(struct bbr *bbr, const struct cc_ack *ack)
 void bbr_queue_probe_end(struct bbr *bbr)
 {
     uint64_t empty_ns = bbr->min_rtt_ns + bbr->min_rtt_ns / EMPTY_RTT_SHARE + EMPTY_SLACK_NS;
-    bbr->queue_alike = bbr->probe_rtt_least_ns != 0 && bbr->probe_rtt_least_ns <= empty_ns;
+    bbr->queue_alike = bbr->min_rtt_ns >= LEAST_PATH_NS && bbr->probe_rtt_least_ns != 0 &&
+                       bbr->probe_rtt_least_ns <= empty_ns;
     if (!bbr->queue_alike || bbr->lossy)
         bbr_shortterm_reset(bbr);
 }
