@@ -223,6 +223,7 @@ static void put_stats(struct jsonrpc_text *text, const struct device *device, co
         jsonrpc_put_string(text, rule->problem, strlen(rule->problem));
     else
         jsonrpc_putf(text, "null");
+    jsonrpc_putf(text, ",\"proxy_protocol\":%s", rule->proxy_protocol ? "true" : "false");
     jsonrpc_putf(text,
                  ",\"direction\":\"%s\",\"flows\":%" PRIu64 ",\"live\":%" PRIu64 ",\"to_mesh_bytes\":%" PRIu64
                  ",\"to_host_bytes\":%" PRIu64 ",\"errors\":{\"refused\":%" PRIu64 ",\"timed_out\":%" PRIu64

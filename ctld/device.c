@@ -37,6 +37,7 @@ int device_rule_add(struct device *device, const struct ipc_rule_add *message)
     }
     free(entry->problem);
     *entry = (struct device_rule){.rule_id = message->rule_id,
+                                  .proxy_protocol = message->proxy_protocol,
                                   .rule = {.direction = (enum rule_direction)message->direction,
                                            .protocol = (enum rule_protocol)message->protocol,
                                            .listen_port = message->listen_port,

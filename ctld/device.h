@@ -10,7 +10,8 @@ enum { DEVICE_REMOVED_MAX = 256 };
 struct device_rule {
     uint32_t rule_id;
     struct rule rule;
-    char *problem; /* why it is not in force; NULL = it is */
+    bool proxy_protocol; /* its destination is told first who called */
+    char *problem;       /* why it is not in force; NULL = it is */
 };
 
 struct device {

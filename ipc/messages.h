@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 enum {
-    IPC_VERSION = 4,
+    IPC_VERSION = 5,
     IPC_NAME_MAX = 253,
     IPC_TEXT_MAX = 512,
     IPC_VERSION_TEXT_MAX = 64,
@@ -300,9 +300,10 @@ enum ipc_join_phase {
 #define IPC_FIELDS_STUN_ANSWER(F)                                                                            \
     F(SOCK, server, 0, 0)                                                                                    \
     F(SOCK, mapped, 0, 0)
-/* Answered by RESULT once in force (proxyd: bound). `host` is the address or name as written. From flows_max
- * on, what the operator's policy grants it (0 = no bound) and the lines that say so: flows at the same time,
- * bytes a second each way. */
+/* Answered by RESULT once in force (proxyd: bound). `host` is the address or name as written. With
+ * `proxy_protocol`, of ingress TCP only, its destination is told first who called. From flows_max on, what
+ * the operator's policy grants it (0 = no bound) and the lines that say so: flows at the same time, bytes a
+ * second each way. */
 #define IPC_FIELDS_RULE_ADD(F)                                                                               \
     F(U32, rule_id, 1, UINT32_MAX)                                                                           \
     F(ENUM, direction, 1, 2)                                                                                 \
@@ -310,6 +311,7 @@ enum ipc_join_phase {
     F(U16, listen_port, 1, 65535)                                                                            \
     F(NAME, host, 0, 0)                                                                                      \
     F(U16, dest_port, 1, 65535)                                                                              \
+    F(BOOL, proxy_protocol, 0, 0)                                                                            \
     F(U32, flows_max, 0, UINT32_MAX)                                                                         \
     F(U32, flows_line, 0, UINT32_MAX)                                                                        \
     F(U64, bytes_per_s_max, 0, UINT64_MAX)

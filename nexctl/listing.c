@@ -76,13 +76,14 @@ static void write_reachable(char *out, yajl_val object, const char *name, const 
              reachable ? "✓" : "x", colour ? "\x1b[0m" : "", reachable ? "Reachable" : "Unreachable");
 }
 
-/* "--ingress tcp:…", or the direction alone where the rule is gone. */
+/* "--ingress tcp:…", or the direction alone where the rule is gone; and what is special about it. */
 static void write_rule(char *out, yajl_val object, const char *name, const struct listing_style *style)
 {
     char rule[CELL_MAX], direction[CELL_MAX];
     write_text(rule, object, name, style);
     write_text(direction, object, "direction", style);
-    snprintf(out, CELL_MAX, "--%.10s %.280s%s", direction, rule,
+    snprintf(out, CELL_MAX, "--%.10s %.280s%s%s", direction, rule,
+             YAJL_IS_TRUE(member(object, "proxy_protocol")) ? " (PROXY)" : "",
              YAJL_IS_TRUE(member(object, "removed"))     ? " (removed)"
              : YAJL_IS_STRING(member(object, "problem")) ? " (not in force)"
                                                          : "");

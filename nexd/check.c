@@ -17,8 +17,9 @@ struct check {
     const struct options *options;
     FILE *out, *errors;
     int status;
-    unsigned first_port;   /* that a process without rights may bind */
-    struct policy *policy; /* NULL = none */
+    unsigned first_port;        /* that a process without rights may bind */
+    struct policy *policy;      /* NULL = none */
+    struct port_set introduced; /* ports of rules that send PROXY protocol headers */
 };
 
 static unsigned first_port_read(void)
@@ -190,10 +191,15 @@ static bool rule_print(struct check *check, const struct rule *rule, const char 
 {
     char text[RULE_TEXT_MAX], who[RULE_TEXT_MAX + 16], place[NETADDR_TEXT_MAX + 40];
     const bool egress = rule->direction == RULE_EGRESS;
-    fprintf(check->out, "%-15s %s; listens on %s port %u of %s%s\n",
+    const bool introduced = !egress && rule->protocol == RULE_TCP &&
+                            port_set_has(&check->options->proxy_protocol, rule->listen_port);
+    fprintf(check->out, "%-15s %s; listens on %s port %u of %s%s%s\n",
             egress ? "egress rule:" : "ingress rule:", rule_format(rule, text),
             rule_protocol_name(rule->protocol), rule->listen_port,
-            egress ? listen_text(check, rule, place, sizeof place) : "the tunnel's addresses", origin);
+            egress ? listen_text(check, rule, place, sizeof place) : "the tunnel's addresses",
+            introduced ? "; sends PROXY protocol headers" : "", origin);
+    if (introduced)
+        port_set_add(&check->introduced, rule->listen_port);
     snprintf(who, sizeof who, "egress rule %s", text);
     if (egress)
         port_check(check, who, rule->listen_port);
@@ -245,6 +251,17 @@ static void state_check(struct check *check)
     state_close(state);
 }
 
+/* Rules may come at run time; or the port is a slip of the pen. */
+static void proxy_protocol_check(const struct check *check)
+{
+    for (unsigned port = 1; port <= UINT16_MAX; port++)
+        if (port_set_has(&check->options->proxy_protocol, (uint16_t)port) &&
+            !port_set_has(&check->introduced, (uint16_t)port))
+            fprintf(check->errors,
+                    "nexd: warning: --proxy-protocol %u: there is no TCP ingress rule of that port yet\n",
+                    port);
+}
+
 int check_run(const struct options *options, FILE *out, FILE *errors)
 {
     struct check check = {.options = options,
@@ -260,6 +277,7 @@ int check_run(const struct options *options, FILE *out, FILE *errors)
     for (size_t i = 0; i < options->rule_count; i++)
         given_rule_check(&check, &options->rules[i]);
     state_check(&check);
+    proxy_protocol_check(&check);
     policy_free(check.policy);
     fprintf(out, check.status ? "not ok\n" : "ok\n");
     return check.status;

@@ -163,6 +163,7 @@ static int proxy_run(const struct options *options, struct wgconf *conf, struct 
     char state_error[STATE_ERROR_MAX] = "";
     struct parent_config config = {.rules = options->rules,
                                    .rule_count = options->rule_count,
+                                   .proxy_protocol = &options->proxy_protocol,
                                    .policy = policy,
                                    .network = setup ? &setup->config : NULL,
                                    .wgconf = conf,

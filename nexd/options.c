@@ -166,6 +166,34 @@ static int check_duplicate_rules(const struct options_reader *reader)
     return err;
 }
 
+/* A header of the PROXY protocol stands before the bytes of a TCP connection. A port that no rule given here
+ * names is none of this: its rules may come at run time. */
+static int check_proxy_protocol(const struct options_reader *reader)
+{
+    const struct options *const options = &reader->draft.options;
+    struct port_set tcp = {0};
+    for (size_t i = 0; i < options->rule_count; i++) {
+        const struct rule *const rule = &options->rules[i];
+        if (rule->direction == RULE_INGRESS && rule->protocol == RULE_TCP)
+            port_set_add(&tcp, rule->listen_port);
+    }
+    for (size_t i = 0; i < options->rule_count; i++) {
+        const struct rule *const rule = &options->rules[i];
+        if (rule->direction != RULE_INGRESS || !port_set_has(&options->proxy_protocol, rule->listen_port) ||
+            port_set_has(&tcp, rule->listen_port))
+            continue;
+        char text[RULE_TEXT_MAX], quoted[TEXT_QUOTE_MAX];
+        text_quote(rule_format(rule, text), quoted, sizeof(quoted));
+        snprintf(
+            reader->error, OPTIONS_ERROR_MAX,
+            "--proxy-protocol \"%u\": the ingress rule %s is UDP, and the PROXY protocol is for TCP alone; "
+            "example: --ingress tcp:8080:127.0.0.1:80 --proxy-protocol 8080",
+            rule->listen_port, quoted);
+        return NX_EINVAL;
+    }
+    return NX_OK;
+}
+
 /* Egress before ingress, each kind in the order given. */
 static int order_rules(const struct options_reader *reader, struct options *options)
 {
@@ -213,6 +241,8 @@ static int check_whole(struct options_reader *reader)
         return NX_EINVAL;
     }
     int err = check_duplicate_rules(reader);
+    if (err == NX_OK)
+        err = check_proxy_protocol(reader);
     if (err == NX_OK && takes_rules(options))
         err = check_mode(reader);
     return err != NX_OK ? err : order_rules(reader, options);

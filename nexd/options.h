@@ -17,6 +17,7 @@
 #include "common/wgconf.h"
 #include "ipc/messages.h"
 #include "nexd/options_network.h"
+#include "nexd/port_set.h"
 #include "sandbox/sandbox.h"
 
 #include <limits.h>
@@ -59,6 +60,7 @@ struct options {
     int64_t report_pid; /* 0 = the one behind the control socket */
     struct rule *rules; /* egress before ingress, each kind as ordered on the command line; no two equal */
     size_t rule_count;
+    struct port_set proxy_protocol; /* of the tunnel, TCP: destinations are told first who called */
 };
 
 /* Reads arguments (argv[0] is skipped), environment, and the configuration file that they name. NX_OK; else

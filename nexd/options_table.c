@@ -3,6 +3,7 @@
 
 #include "common/array.h"
 #include "common/err.h"
+#include "common/text.h"
 #include "nexd/group.h"
 
 #include <stdio.h>
@@ -54,6 +55,18 @@ static int read_rule(const struct flag_value *value)
     }
     options->rules = rules;
     rules[options->rule_count++] = rule;
+    return NX_OK;
+}
+
+static int read_proxy_protocol(const struct flag_value *value)
+{
+    struct port_set *const ports = flag_target(value);
+    uint64_t port;
+    if (text_to_u64(value->text, strlen(value->text), 1, UINT16_MAX, &port) != NX_OK)
+        return flag_fail(value, "must be the listen port of a TCP ingress rule, from 1 to 65535");
+    if (port_set_has(ports, (uint16_t)port))
+        return flag_fail(value, "is given twice; give each port once");
+    port_set_add(ports, (uint16_t)port);
     return NX_OK;
 }
 
@@ -113,6 +126,15 @@ const struct flag options_flags[] = {
      .argument = "RULE",
      .example = "tcp:8443:100.64.0.7:443",
      .help = "Forward what local programs send to a port of this host\nto a destination in the mesh"},
+    {.name = "proxy-protocol",
+     .environment = "NEXD_PROXY_PROTOCOL",
+     .is_list = true,
+     .read = read_proxy_protocol,
+     .offset = TARGET(proxy_protocol),
+     .argument = "PORT",
+     .example = "8080",
+     .help = "Tell the destinations of this port's TCP ingress rules\nfirst who called, by a PROXY protocol "
+             "header, version 2"},
     {.name = "config",
      .environment = "NEXD_CONFIG",
      .is_only_flag = true,

@@ -50,10 +50,11 @@ enum parent_request {
 struct parent_config {
     const struct rule *rules; /* of the command line */
     size_t rule_count;
-    const struct policy *policy;          /* the operator's; NULL = none */
-    struct state *state;                  /* NULL: rules cannot be changed at run time, … */
-    const char *state_missing;            /* … for this reason, which then is not NULL */
-    const struct network_config *network; /* the control plane's network to join; NULL: static mode */
+    const struct port_set *proxy_protocol; /* see struct rulebook; NULL = none */
+    const struct policy *policy;           /* the operator's; NULL = none */
+    struct state *state;                   /* NULL: rules cannot be changed at run time, … */
+    const char *state_missing;             /* … for this reason, which then is not NULL */
+    const struct network_config *network;  /* the control plane's network to join; NULL: static mode */
     struct wgconf
         *wgconf; /* its secrets already moved into `vault`; with `network`, of use for its MTU alone */
     struct vault *vault;

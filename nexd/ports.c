@@ -8,24 +8,12 @@
 
 enum { DNS_PORT = 53, PORTS = 65536, PORT_TEXT = 6 };
 
-struct port_set {
-    uint8_t bits[PORTS / 8];
-    size_t count;
-};
-
-static void set_add(struct port_set *set, uint16_t port)
-{
-    uint8_t bit = (uint8_t)(1u << port % 8);
-    set->count += !(set->bits[port / 8] & bit);
-    set->bits[port / 8] |= bit;
-}
-
 /* At `out`, which has room; returns the end. */
 static char *set_print(const struct port_set *set, char *out)
 {
     const char *before = "";
     for (unsigned port = 0; port < PORTS; port++) {
-        if (!(set->bits[port / 8] & 1u << port % 8))
+        if (!port_set_has(set, (uint16_t)port))
             continue;
         out += snprintf(out, PORT_TEXT + 1, "%s%u", before, port);
         before = ",";
@@ -39,18 +27,18 @@ char *ports_option(const struct rulebook *rules, const struct netsock *metrics, 
     static struct port_set bind, connect;
     memset(&bind, 0, sizeof bind);
     memset(&connect, 0, sizeof connect);
-    set_add(&connect, DNS_PORT); /* answers that do not fit into a datagram */
+    port_set_add(&connect, DNS_PORT); /* answers that do not fit into a datagram */
     for (size_t i = 0; i < rules->count; i++) {
         const struct rule *rule = &rules->entries[i].rule;
         if (rules->entries[i].barred)
             continue;
         if (rule->protocol == RULE_TCP && rule->direction == RULE_EGRESS)
-            set_add(&bind, rule->listen_port);
+            port_set_add(&bind, rule->listen_port);
         else if (rule->protocol == RULE_TCP)
-            set_add(&connect, rule->dest_port);
+            port_set_add(&connect, rule->dest_port);
     }
     if (metrics && metrics->addr.family != NETADDR_NONE)
-        set_add(&bind, metrics->port);
+        port_set_add(&bind, metrics->port);
     if (bind.count > PORTS_MAX || connect.count > PORTS_MAX)
         return NULL;
     char *text = malloc(sizeof head + sizeof middle + (bind.count + connect.count) * PORT_TEXT + 2);

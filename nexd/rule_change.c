@@ -46,6 +46,7 @@ void rule_change_add_fill(const struct rulebook_entry *entry, struct ipc_rule_ad
                                  .listen_port = entry->rule.listen_port,
                                  .dest_port = entry->rule.dest_port};
     memcpy(out->host, entry->rule.host, sizeof entry->rule.host);
+    out->proxy_protocol = entry->proxy_protocol;
     out->flows_max = (uint32_t)entry->limits.flows.value;
     out->flows_line = entry->limits.flows.line;
     out->bytes_per_s_max = entry->limits.bandwidth.value;

@@ -23,6 +23,12 @@ struct rulebook_entry *rulebook_find(const struct rulebook *book, uint32_t id)
     return NULL;
 }
 
+static bool wants_proxy_protocol(const struct rulebook *book, const struct rule *rule)
+{
+    return book->proxy_protocol && rule->direction == RULE_INGRESS && rule->protocol == RULE_TCP &&
+           port_set_has(book->proxy_protocol, rule->listen_port);
+}
+
 static uint32_t id_next(struct rulebook *book)
 {
     do {
@@ -42,8 +48,11 @@ struct rulebook_entry *rulebook_add(struct rulebook *book, const struct rule *ru
         return NULL;
     book->entries = grown;
     struct rulebook_entry *entry = &book->entries[book->count];
-    *entry = (struct rulebook_entry){
-        .id = id_next(book), .rule = *rule, .at_run_time = at_run_time, .state = state};
+    *entry = (struct rulebook_entry){.id = id_next(book),
+                                     .rule = *rule,
+                                     .at_run_time = at_run_time,
+                                     .proxy_protocol = wants_proxy_protocol(book, rule),
+                                     .state = state};
     book->count++;
     return entry;
 }

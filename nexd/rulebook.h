@@ -7,6 +7,7 @@
 #define NEXD_NEXD_RULEBOOK_H
 
 #include "common/rule.h"
+#include "nexd/port_set.h"
 #include "policy/policy.h"
 
 #include <stdbool.h>
@@ -23,10 +24,11 @@ enum rulebook_state {
 struct rulebook_entry {
     uint32_t id;
     struct rule rule;
-    bool at_run_time; /* it can be removed again, and is stored */
-    bool failed;      /* STANDING, but proxyd could not have its port; it is tried again */
-    char *problem;    /* … and why, for operators; kept until proxyd has it. NULL = none */
-    bool barred;      /* STANDING, and stored, but the operator's policy refuses it; `problem` says why */
+    bool at_run_time;    /* it can be removed again, and is stored */
+    bool failed;         /* STANDING, but proxyd could not have its port; it is tried again */
+    char *problem;       /* … and why, for operators; kept until proxyd has it. NULL = none */
+    bool proxy_protocol; /* its destination is told first who called */
+    bool barred;         /* STANDING, and stored, but the operator's policy refuses it; `problem` says why */
     struct policy_rule_limits limits; /* that the policy grants it */
     enum rulebook_state state;
 };
@@ -36,7 +38,8 @@ struct rulebook {
     struct rulebook_entry *entries;
     size_t count, capacity;
     uint32_t last_id;
-    bool wrapped; /* ids have come round: the next one may be taken */
+    bool wrapped;                          /* ids have come round: the next one may be taken */
+    const struct port_set *proxy_protocol; /* listen ports of TCP ingress rules that get it; NULL = none */
 };
 
 void rulebook_free(struct rulebook *book);

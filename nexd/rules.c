@@ -103,14 +103,27 @@ static int rules_append(struct parent *parent, const struct rule *rules, size_t 
     return NX_OK;
 }
 
+/* They may be for rules that are to come, or a slip of the pen. */
+static void ports_without_rule_tell(const struct parent *parent)
+{
+    const struct port_set *ports = parent->config->proxy_protocol;
+    for (unsigned port = 1; ports && port <= UINT16_MAX; port++)
+        if (port_set_has(ports, (uint16_t)port) &&
+            !rulebook_has_listener(&parent->rules, RULE_INGRESS, RULE_TCP, (uint16_t)port, true))
+            log_warn("--proxy-protocol %u: there is no TCP ingress rule of that port yet", port);
+}
+
 int rules_open(struct parent *parent)
 {
     const struct parent_config *config = parent->config;
     size_t stored_count = 0;
     const struct rule *stored = config->state ? state_rules(config->state, &stored_count) : NULL;
+    parent->rules.proxy_protocol = config->proxy_protocol;
     int err = rules_append(parent, config->rules, config->rule_count, false);
     if (!err)
         err = rules_append(parent, stored, stored_count, true);
+    if (!err)
+        ports_without_rule_tell(parent);
     rule_change_init(&parent->rule_change, &parent->rules, &ops, parent);
     return err;
 }

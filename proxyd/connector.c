@@ -4,6 +4,9 @@
  *     ↑                       ↓ fails                 ↓ fails, or its share of the time is up
  *     └───────────────────────┴───────────────────────┘       no rule left: answer RESULT
  *
+ * Where the rule asks for it, "connected" is not all: the PROXY protocol's header has to be written too, or
+ * the rule has failed. tunneld never has a descriptor on which it is still missing.
+ *
  * All of it has to be over within 10 s: what is left of them is shared out evenly among the rules left, so
  * that a destination that swallows packets cannot keep the next from being tried. */
 #include "proxyd/connector.h"
@@ -12,11 +15,13 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "proxyd/happy_eyeballs.h"
+#include "proxyd/proxy_protocol.h"
 #include "proxyd/rule_stats.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REQUEST_BUCKETS = 1024 };
 
@@ -25,8 +30,10 @@ struct connect_request {
     struct connector *connector;
     uint32_t id;
     enum rule_protocol protocol;
+    struct netsock client, local; /* who called, and where, inside the mesh */
     struct rule_walk *walk;
-    uint32_t rule_id; /* being tried */
+    uint32_t rule_id;    /* being tried */
+    bool proxy_protocol; /* … and it asks for that; the rule itself may be gone when it is connected */
     uint64_t deadline_ns;
     struct event *timer;        /* made when something has to wait */
     struct resolver_wait *wait; /* at most one of these two */
@@ -91,6 +98,18 @@ static void request_refuse(struct connect_request *request)
     request_free(request);
 }
 
+/* What has to be said before the flow is: if it cannot be, the connection is a failed one. */
+static void request_introduce(const struct connect_request *request, struct eyeballs_outcome *outcome)
+{
+    if (outcome->fd < 0 || !request->proxy_protocol)
+        return;
+    outcome->error = proxy_protocol_send(outcome->fd, &request->client, &request->local);
+    if (outcome->error == 0)
+        return;
+    close(outcome->fd);
+    outcome->fd = -1;
+}
+
 static void request_connected(struct connect_request *request, const struct eyeballs_outcome *outcome)
 {
     struct rule_entry *const entry = rule_table_find(request->connector->rules, request->rule_id);
@@ -136,15 +155,17 @@ static void request_note_outcome(struct connect_request *request, const struct e
 
 static void request_continue(struct connect_request *request);
 
-static void on_race(const struct eyeballs_outcome *outcome, void *arg)
+static void on_race(const struct eyeballs_outcome *raced, void *arg)
 {
     struct connect_request *const request = arg;
+    struct eyeballs_outcome outcome = *raced;
     request->race = NULL;
-    if (outcome->fd >= 0) {
-        request_connected(request, outcome);
+    request_introduce(request, &outcome);
+    if (outcome.fd >= 0) {
+        request_connected(request, &outcome);
         return;
     }
-    request_note_outcome(request, outcome);
+    request_note_outcome(request, &outcome);
     request_continue(request);
 }
 
@@ -164,6 +185,7 @@ static int request_race(struct connect_request *request, const struct rule_entry
         failure_set(&request->failure, IPC_LIMIT, "out of memory");
         return err;
     }
+    request_introduce(request, &outcome);
     if (outcome.fd >= 0) {
         request_connected(request, &outcome);
         return NX_OK;
@@ -221,6 +243,7 @@ static int request_admit(struct connect_request *request, struct rule_entry *ent
 static int request_try(struct connect_request *request, struct rule_entry *entry)
 {
     request->rule_id = entry->id;
+    request->proxy_protocol = entry->proxy_protocol;
     const int refused = request_admit(request, entry);
     if (refused != NX_OK)
         return refused;
@@ -277,7 +300,8 @@ static void request_continue(struct connect_request *request)
     request_refuse(request);
 }
 
-static struct connect_request *request_new(struct connector *connector, uint32_t id, struct rule_set *set)
+static struct connect_request *request_new(struct connector *connector, uint32_t id, struct rule_set *set,
+                                           const struct ipc_connect *message)
 {
     const uint64_t now_ns = clock_now_ns();
     struct connect_request *const request = calloc(1, sizeof(*request));
@@ -291,6 +315,8 @@ static struct connect_request *request_new(struct connector *connector, uint32_t
     request->connector = connector;
     request->id = id;
     request->protocol = set->protocol;
+    request->client = message->client;
+    request->local = message->local;
     request->deadline_ns = now_ns + CONNECTOR_TIMEOUT_MS * NS_PER_MS;
     failure_set(&request->failure, IPC_NOT_FOUND, "the rule was removed");
     LIST_INSERT_HEAD(&connector->requests[id % REQUEST_BUCKETS], request, bucket);
@@ -306,10 +332,12 @@ void connector_connect(struct connector *connector, uint32_t request, const stru
     if (!set) {
         failure_set(&failure, IPC_NOT_FOUND, "no ingress rule for %s port %u",
                     rule_protocol_name(message->protocol), message->port);
+    } else if (message->client.addr.family != message->local.addr.family) {
+        failure_set(&failure, IPC_FAILED, "the client's address and ours are not of one family");
     } else if (connector->pending >= CONNECTOR_PENDING_MAX) {
         failure_set(&failure, IPC_LIMIT, "%d connections are being made already", CONNECTOR_PENDING_MAX);
     } else {
-        struct connect_request *const made = request_new(connector, request, set);
+        struct connect_request *const made = request_new(connector, request, set, message);
         if (made) {
             request_continue(made);
             return;

@@ -103,6 +103,11 @@ static int rule_read(const struct ipc_rule_add *message, struct rule *rule, uint
                     rule_direction_name(rule->direction), text);
         return NX_EINVAL;
     }
+    if (message->proxy_protocol && (rule->direction != RULE_INGRESS || rule->protocol != RULE_TCP)) {
+        failure_set(failure, IPC_FAILED, "%s rule %s: the PROXY protocol is for TCP ingress rules",
+                    rule_direction_name(rule->direction), text);
+        return NX_EINVAL;
+    }
     if (rule->direction == RULE_EGRESS && dest.scope_id != 0) {
         failure_set(failure, IPC_FAILED,
                     "egress rule %s: an address inside the mesh has no zone: leave out what follows %%",
@@ -166,7 +171,7 @@ int rule_table_add(struct rule_table *table, const struct ipc_rule_add *message,
     if (err != NX_OK)
         return err;
     struct rule_entry *const same = rule_table_find(table, message->rule_id);
-    if (same && rule_equal(&same->rule, &rule)) {
+    if (same && rule_equal(&same->rule, &rule) && same->proxy_protocol == message->proxy_protocol) {
         *out = same;
         return NX_EEXIST;
     }
@@ -182,6 +187,7 @@ int rule_table_add(struct rule_table *table, const struct ipc_rule_add *message,
     entry->id = message->rule_id;
     entry->rule = rule;
     entry->scope_id = scope_id;
+    entry->proxy_protocol = message->proxy_protocol;
     err = rule_set_append(set, entry);
     if (err != NX_OK)
         goto out;

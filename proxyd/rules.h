@@ -24,7 +24,8 @@ struct rule_entry {
     struct rule_set *set;
     uint32_t id;
     struct rule rule;
-    uint32_t scope_id; /* of rule.addr */
+    uint32_t scope_id;   /* of rule.addr */
+    bool proxy_protocol; /* ingress TCP: the destination is told first who called */
     struct rule_failures failures;
     struct policy_rule_limits limits; /* what the policy grants it (admission.c) */
     struct rate new_flows;

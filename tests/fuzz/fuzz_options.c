@@ -38,6 +38,7 @@ static void check_accepted(const struct options *options)
     fuzz_require(options->listen_port >= -1 && options->listen_port <= 65535);
     fuzz_require(options->log_level <= LOG_LEVEL_FATAL && options->sandbox <= SANDBOX_BEST_EFFORT);
     bool seen_ingress = false;
+    fuzz_require(!port_set_has(&options->proxy_protocol, 0));
     for (size_t i = 0; i < options->rule_count; i++) {
         seen_ingress = seen_ingress || options->rules[i].direction == RULE_INGRESS;
         fuzz_require(!seen_ingress || options->rules[i].direction == RULE_INGRESS);

@@ -511,6 +511,7 @@ START_TEST(statistics_of_both_processes_are_added_up)
         "\\\"failed\\\":0},\\\"last_error\\\":\\\"new "
         "\\\\\\\"one\\\\\\\"\\\",\\\"last_error_unix_s\\\":200}"));
     ck_assert_ptr_nonnull(strstr(text, "\\\"rule\\\":\\\"tcp:8080:127.0.0.1:20080\\\",\\\"problem\\\":null,"
+                                       "\\\"proxy_protocol\\\":false,"
                                        "\\\"direction\\\":\\\"ingress\\\","
                                        "\\\"flows\\\":0"));
     close(fd);

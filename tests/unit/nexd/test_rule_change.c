@@ -513,6 +513,31 @@ START_TEST(a_rule_carries_what_the_policy_grants_it)
 }
 END_TEST
 
+START_TEST(tcp_ingress_rules_of_the_ports_named_introduce_their_clients)
+{
+    static const struct {
+        enum rule_direction direction;
+        const char *text;
+        bool told;
+    } rules[] = {{RULE_INGRESS, "tcp:81:h:1", true},
+                 {RULE_INGRESS, "tcp:82:h:1", false},
+                 {RULE_INGRESS, "udp:81:h:1", false},
+                 {RULE_EGRESS, "tcp:81:h:1", false}};
+    struct port_set ports = {0};
+    struct rulebook book = {.proxy_protocol = &ports};
+    port_set_add(&ports, 81);
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        struct rule rule;
+        struct ipc_rule_add add;
+        char error[RULE_ERROR_MAX];
+        ck_assert_int_eq(rule_parse(rules[i].direction, rules[i].text, &rule, error), 0);
+        rule_change_add_fill(rulebook_add(&book, &rule, i % 2 != 0, RULEBOOK_STANDING), &add);
+        ck_assert_int_eq(add.proxy_protocol, rules[i].told);
+    }
+    rulebook_free(&book);
+}
+END_TEST
+
 START_TEST(a_message_that_is_no_rule_is_refused)
 {
     struct ipc_rule_request message = {.direction = RULE_EGRESS,
@@ -657,6 +682,7 @@ int main(void)
     tcase_add_test(tests, silence_ends_a_change);
     tcase_add_test(tests, changes_wait_for_the_start);
     tcase_add_test(tests, the_line_is_bounded);
+    tcase_add_test(tests, tcp_ingress_rules_of_the_ports_named_introduce_their_clients);
     tcase_add_test(tests, a_message_that_is_no_rule_is_refused);
     tcase_add_test(tests, a_rule_that_the_policy_refuses_reaches_nobody);
     tcase_add_test(tests, a_rule_carries_what_the_policy_grants_it);

@@ -99,6 +99,30 @@ START_TEST(a_group_is_a_name_or_a_number)
 }
 END_TEST
 
+START_TEST(ports_of_the_proxy_protocol_are_those_of_tcp_ingress_rules)
+{
+    parse_ok("--wireguard-config w --proxy-protocol 80,_81_ proxy --ingress tcp:80:a:1,udp:80:a:1 "
+             "--proxy-protocol=65535 --egress udp:81:a:1");
+    unsigned count = 0;
+    for (unsigned port = 0; port <= UINT16_MAX; port++)
+        count += port_set_has(&options.proxy_protocol, (uint16_t)port);
+    ck_assert_uint_eq(count, 3);
+    ck_assert(port_set_has(&options.proxy_protocol, 80) && port_set_has(&options.proxy_protocol, 81) &&
+              port_set_has(&options.proxy_protocol, 65535));
+    options_free(&options);
+    char *envp[] = {"NEXD_WIREGUARD_CONFIG=w", "NEXD_PROXY_PROTOCOL=80,81", NULL};
+    ck_assert_int_eq(parse("proxy", envp), NX_OK);
+    ck_assert(port_set_has(&options.proxy_protocol, 80) && port_set_has(&options.proxy_protocol, 81));
+    ck_assert_int_eq(parse("proxy --proxy-protocol 82", envp), NX_OK);
+    ck_assert(!port_set_has(&options.proxy_protocol, 80) && port_set_has(&options.proxy_protocol, 82));
+    char *bad[] = {"NEXD_WIREGUARD_CONFIG=w", "NEXD_PROXY_PROTOCOL=80 81", NULL};
+    ck_assert_int_eq(parse("proxy", bad), NX_EINVAL);
+    ck_assert_str_eq(error,
+                     "NEXD_PROXY_PROTOCOL \"80 81\": must be the listen port of a TCP ingress rule, from "
+                     "1 to 65535; example: NEXD_PROXY_PROTOCOL=8080");
+}
+END_TEST
+
 START_TEST(global_flags_stand_on_both_sides)
 {
     parse_ok("--listen-port 0 proxy --wireguard-config w --sandbox best-effort --state-dir /s --log-level "
@@ -197,6 +221,19 @@ static const struct {
     {"--report-version=2024.07.01-é proxy", "--report-version", "--report-version dev"},
     {"--congestion-control reno proxy", "--congestion-control \"reno\": must be bbr or cubic",
      "--congestion-control cubic"},
+    {"--proxy-protocol 0 proxy", "--proxy-protocol \"0\": must be the listen port of a TCP ingress rule",
+     "--proxy-protocol 8080"},
+    {"--proxy-protocol 65536 proxy", "\"65536\"", "--proxy-protocol 8080"},
+    {"--proxy-protocol 80, proxy", "--proxy-protocol \"\"", "--proxy-protocol 8080"},
+    {"--proxy-protocol 80-90 proxy", "\"80-90\"", "--proxy-protocol 8080"},
+    {"--proxy-protocol +80 proxy", "\"+80\"", "--proxy-protocol 8080"},
+    {"--proxy-protocol http proxy", "\"http\"", "--proxy-protocol 8080"},
+    {"--proxy-protocol tcp:80:a:1 proxy", "\"tcp:80:a:1\"", "--proxy-protocol 8080"},
+    {"--proxy-protocol 18446744073709551697 proxy", "\"18446744073709551697\"", "--proxy-protocol 8080"},
+    {"proxy --proxy-protocol 80,81 --proxy-protocol 080", "\"080\": is given twice", "--proxy-protocol 8080"},
+    {"--wireguard-config w proxy --ingress udp:53:a:53,tcp:80:a:80 --egress tcp:53:a:53 --proxy-protocol "
+     "80,53",
+     "--proxy-protocol \"53\": the ingress rule \"udp:53:a:53\" is UDP", "--proxy-protocol 8080"},
     {"--sandbox off proxy", "--sandbox \"off\": must be strict or best-effort", "--sandbox best-effort"},
     {"--log-level trace proxy", "--log-level \"trace\"", "--log-level info"},
 };
@@ -335,6 +372,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, proxy_with_rules);
     tcase_add_test(tcase, metrics_need_an_address_and_a_port);
     tcase_add_test(tcase, a_group_is_a_name_or_a_number);
+    tcase_add_test(tcase, ports_of_the_proxy_protocol_are_those_of_tcp_ingress_rules);
     tcase_add_test(tcase, global_flags_stand_on_both_sides);
     tcase_add_test(tcase, rules_with_one_listener_and_other_destinations);
     tcase_add_loop_test(tcase, help_and_version, 0, sizeof(asked) / sizeof(asked[0]));

@@ -362,8 +362,8 @@ void rig_sync(struct rig *rig)
     }
 }
 
-const char *rig_rule(struct rig *rig, uint32_t id, enum rule_direction direction, const char *text,
-                     enum ipc_outcome outcome)
+static const char *rule_add(struct rig *rig, uint32_t id, enum rule_direction direction, const char *text,
+                            bool proxy_protocol, enum ipc_outcome outcome)
 {
     struct rule rule;
     char error[RULE_ERROR_MAX];
@@ -372,9 +372,21 @@ const char *rig_rule(struct rig *rig, uint32_t id, enum rule_direction direction
                                 .direction = (uint8_t)direction,
                                 .protocol = (uint8_t)rule.protocol,
                                 .listen_port = rule.listen_port,
-                                .dest_port = rule.dest_port};
+                                .dest_port = rule.dest_port,
+                                .proxy_protocol = proxy_protocol};
     strcpy(body.host, rule.host);
     return rig_result(rig, IPC_PARENT, rig_send(rig, IPC_PARENT, IPC_MSG_RULE_ADD, &body), outcome);
+}
+
+const char *rig_rule(struct rig *rig, uint32_t id, enum rule_direction direction, const char *text,
+                     enum ipc_outcome outcome)
+{
+    return rule_add(rig, id, direction, text, false, outcome);
+}
+
+const char *rig_rule_proxy_protocol(struct rig *rig, uint32_t id, const char *text, enum ipc_outcome outcome)
+{
+    return rule_add(rig, id, RULE_INGRESS, text, true, outcome);
 }
 
 void rig_rule_remove(struct rig *rig, uint32_t id)

@@ -68,6 +68,8 @@ void rig_sync(struct rig *rig);
 /* Adds a rule and expects this outcome; returns the text. */
 const char *rig_rule(struct rig *rig, uint32_t id, enum rule_direction direction, const char *text,
                      enum ipc_outcome outcome);
+/* The same, of an ingress rule whose destination is told first who called. */
+const char *rig_rule_proxy_protocol(struct rig *rig, uint32_t id, const char *text, enum ipc_outcome outcome);
 void rig_rule_remove(struct rig *rig, uint32_t id);
 /* The operator's policy "P", of these lines, numbered from 1. */
 void rig_policy(struct rig *rig, const char *const *lines, uint32_t count);

@@ -3,6 +3,7 @@
 #include "common/err.h"
 #include "dns_server.h"
 #include "proxyd/connector.h"
+#include "proxyd/proxy_protocol.h"
 #include "rig.h"
 #include "unit.h"
 
@@ -368,6 +369,110 @@ START_TEST(udp_destination_is_a_connected_socket)
 }
 END_TEST
 
+/* -- The PROXY protocol: test_proxy_protocol.c has the header's bytes -- */
+
+static void add_introduced(uint32_t id, const char *host, uint16_t port)
+{
+    char text[300];
+    snprintf(text, sizeof(text), "tcp:%u:%s:%u", PORT, host, port);
+    rig_rule_proxy_protocol(&rig, id, text, IPC_OK);
+}
+
+static uint32_t ask_from(const char *client, const char *local)
+{
+    const struct ipc_connect body = {
+        .protocol = RULE_TCP, .port = PORT, .client = rig_sock(client, 1234), .local = rig_sock(local, PORT)};
+    return rig_send(&rig, IPC_TUNNELD, IPC_MSG_CONNECT, &body);
+}
+
+/* The next client of `server` has written the header for `client`, and then what the flow says. */
+static void introduced_to(int server, const struct ipc_connected *answer, const char *client,
+                          const char *local)
+{
+    const struct netsock from = rig_sock(client, 1234), to = rig_sock(local, PORT);
+    uint8_t wanted[PROXY_PROTOCOL_MAX], got[2 * PROXY_PROTOCOL_MAX];
+    const size_t length = proxy_protocol_header(&from, &to, wanted);
+    const int peer = accept(server, NULL, NULL), fd = rig_fd(&answer->fd);
+    ck_assert_int_eq(recv(peer, got, sizeof(got), 0), (ssize_t)length); /* in one piece */
+    ck_assert_mem_eq(got, wanted, length);
+    ck_assert_int_eq(send(fd, "flow", 4, 0), 4);
+    close(fd);
+    ck_assert_int_eq(recv(peer, got, sizeof(got), MSG_WAITALL), 4);
+    ck_assert_mem_eq(got, "flow", 4);
+    close(peer);
+}
+
+START_TEST(a_destination_is_told_who_called_whatever_its_own_family)
+{
+    static const char *const addresses[] = {"127.0.0.1", "::1"}, *const hosts[] = {"127.0.0.1", "[::1]"},
+                             *const clients[] = {"100.64.0.9", "200::9"},
+                             *const locals[] = {"100.64.0.1", "200::1"};
+    for (int i = 0; i < 4; i++) {
+        uint16_t port = 0;
+        const int server = rig_listen(addresses[i / 2], &port);
+        add_introduced(1, hosts[i / 2], port);
+        introduced_to(server, connected(ask_from(clients[i % 2], locals[i % 2])), clients[i % 2],
+                      locals[i % 2]);
+        close(server);
+        rig_rule_remove(&rig, 1);
+    }
+}
+END_TEST
+
+START_TEST(a_destination_that_answers_late_is_told_as_well)
+{
+    loopback_admit();
+    struct black_hole hole = black_hole_open("127.0.0.2");
+    uint16_t port = hole.port;
+    const int server = rig_listen("127.0.0.1", &port);
+    dns_server_add(rig.dns, "web.example", "127.0.0.2", 60);
+    dns_server_add(rig.dns, "web.example", "127.0.0.1", 60);
+    add_introduced(1, "web.example.", port);
+    introduced_to(server, connected(ask_from("200::9", "200::1")), "200::9", "200::1");
+    black_hole_close(&hole);
+    close(server);
+}
+END_TEST
+
+START_TEST(of_a_ports_rules_each_has_its_own_manner)
+{
+    uint16_t told = 0, untold = 0;
+    char byte;
+    const int one = rig_listen("127.0.0.1", &told), other = rig_listen("127.0.0.1", &untold);
+    add_introduced(1, "127.0.0.1", told);
+    add_rule(2, "tcp", "127.0.0.1", untold);
+    for (int i = 0; i < 4; i++) {
+        const struct ipc_connected *const answer = connected(ask(RULE_TCP));
+        if (answer->rule_id == 1) {
+            introduced_to(one, answer, "100.64.0.9", "100.64.0.1");
+            continue;
+        }
+        const int fd = rig_fd(&answer->fd), peer = accept(other, NULL, NULL);
+        close(fd);
+        ck_assert_int_eq(recv(peer, &byte, 1, 0), 0); /* not a byte */
+        close(peer);
+    }
+    close(one);
+    close(other);
+}
+END_TEST
+
+START_TEST(what_cannot_be_told_is_refused)
+{
+    uint16_t port = 0;
+    char text[64];
+    const int server = rig_listen("127.0.0.1", &port);
+    snprintf(text, sizeof(text), "udp:%u:127.0.0.1:%u", PORT, port);
+    ck_assert_ptr_nonnull(
+        strstr(rig_rule_proxy_protocol(&rig, 1, text, IPC_FAILED), "is for TCP ingress rules"));
+    add_introduced(2, "127.0.0.1", port);
+    rig_result(&rig, IPC_TUNNELD, ask_from("200::9", "100.64.0.1"), IPC_FAILED); /* a tunneld that lies */
+    rig_result(&rig, IPC_TUNNELD, ask_from("100.64.0.9", "200::1"), IPC_FAILED);
+    introduced_to(server, connected(ask(RULE_TCP)), "100.64.0.9", "100.64.0.1"); /* nobody was connected */
+    close(server);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -386,6 +491,10 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, rule_removed_while_it_connects_cuts_the_connection);
     tcase_add_test(tcase, rule_removed_while_it_connects_leaves_the_next_one);
     tcase_add_test(tcase, udp_destination_is_a_connected_socket);
+    tcase_add_test(tcase, a_destination_is_told_who_called_whatever_its_own_family);
+    tcase_add_test(tcase, a_destination_that_answers_late_is_told_as_well);
+    tcase_add_test(tcase, of_a_ports_rules_each_has_its_own_manner);
+    tcase_add_test(tcase, what_cannot_be_told_is_refused);
 }
 
 int main(void)
