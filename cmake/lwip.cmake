@@ -109,6 +109,6 @@ add_library(lwip STATIC
 target_include_directories(lwip SYSTEM PUBLIC "${lwip_dir}/src/include" "${CMAKE_SOURCE_DIR}/tunneld/netstack/port")
 target_link_libraries(lwip PRIVATE nexd_hardening)
 target_compile_options(lwip PRIVATE -w)
-if(NEXD_FUZZ)
+if(NEXD_FUZZ OR NEXD_SANITIZE)
   target_compile_definitions(lwip PUBLIC NEXD_LWIP_ASSERT=1)
 endif()
