@@ -26,6 +26,8 @@ struct tcp_conn {
     uint32_t window_mark;       /* and how far the sender had got by then, as a sequence number */
     uint32_t window_advanced;   /* how much further in the round trip before */
     uint32_t receive_window, send_buffer;
+    uint16_t full_segment; /* the longest that came in order */
+    uint16_t quick_acks;   /* so many more of that length are acknowledged at once */
     uint32_t orphan_bytes; /* left behind by flow/, not acknowledged */
     uint32_t ecn_marks;    /* packets that came with congestion experienced */
     bool started, established;

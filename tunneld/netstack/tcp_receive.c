@@ -23,6 +23,8 @@ enum {
     SACK_BLOCK_BYTES = 8,
     UNREAD_MIN = 16 * 1024, /* each connection may have so much that its application has not taken, */
     HELD_UP_MIN = 4 * 1024, /* or so much, where that takes none */
+    QUICK_ACKS = 16,
+    FULL_SEGMENT_MIN = 536, /* RFC 9293, 3.7.1: what every path carries */
 };
 #define WINDOW_ROUND_MIN_NS (2 * NS_PER_MS)
 /* Of the memory for all connections, so much is for what waits behind gaps. */
@@ -61,6 +63,8 @@ void tcp_conn_receive_init(struct tcp_conn *conn)
 {
     reassembly_init(&conn->reassembly, item_free);
     conn->receive_window = TCP_WND;
+    conn->full_segment = FULL_SEGMENT_MIN;
+    conn->quick_acks = QUICK_ACKS;
 }
 
 void tcp_conn_receive_end(struct tcp_conn *conn)
@@ -121,11 +125,27 @@ static struct pbuf *pbuf_of(struct reassembly_item *item, bool *fin)
                                (u16_t)length);
 }
 
+/* A sender that opens its window has little on the way and waits for each acknowledgement: the first full
+ * segments do not wait for a second one, nor for the timer. Short ones, as requests are, do: the answer takes
+ * their acknowledgement along. */
+static void acknowledge_quickly(struct tcp_conn *conn, size_t length)
+{
+    if (conn->quick_acks == 0 || length < conn->full_segment)
+        return;
+    conn->full_segment = (uint16_t)LWIP_MIN(length, UINT16_MAX);
+    conn->quick_acks--;
+    tcp_ack_now(conn->pcb);
+}
+
 /* What is in order now joins the chain *data. Returns 1 if a FIN is the last of it. */
 int netstack_tcp_in_order(struct tcp_pcb *pcb, struct pbuf **data)
 {
     struct tcp_conn *conn = tcp_conn_of(pcb);
-    if (conn == NULL || conn->reassembly.count == 0)
+    if (conn == NULL)
+        return 0;
+    if (*data != NULL)
+        acknowledge_quickly(conn, (*data)->tot_len);
+    if (conn->reassembly.count == 0)
         return 0;
     struct pbuf **link = data;
     while (*link != NULL)

@@ -30,17 +30,23 @@ void reassembly_clear(struct reassembly *reassembly)
     reassembly_init(reassembly, reassembly->item_free);
 }
 
-void reassembly_duplicate(struct reassembly *reassembly, uint32_t start, uint32_t end)
-{
-    reassembly->duplicate = (struct reassembly_block){.start = start, .end = end};
-}
-
 static void range_changed(struct reassembly *reassembly, struct reassembly_range *range)
 {
     range->changed = ++reassembly->changes;
     if (!range->unreported)
         reassembly->unreported++;
     range->unreported = true;
+}
+
+/* What it lies in is reported next to it (RFC 2883, 4). */
+void reassembly_duplicate(struct reassembly *reassembly, uint32_t start, uint32_t end)
+{
+    reassembly->duplicate = (struct reassembly_block){.start = start, .end = end};
+    uint32_t at = reassembly->count;
+    while (at > 0 && seq_before(start, reassembly->ranges[at - 1].start))
+        at--;
+    if (at > 0 && seq_before(start, reassembly->ranges[at - 1].end))
+        range_changed(reassembly, &reassembly->ranges[at - 1]);
 }
 
 static void range_remove(struct reassembly *reassembly, uint32_t at)

@@ -60,10 +60,9 @@ static inline bool reassembly_urgent(const struct reassembly *reassembly)
 {
     return reassembly->unreported >= REASSEMBLY_BLOCKS_MAX - 1;
 }
-/* Fills the blocks of an acknowledgement about to leave, at most `max`: a duplicate first (RFC 2883), then
- * the range that changed last, then the others, those not yet reported before those that were. Returns how
- * many.
- */
+/* Fills the blocks of an acknowledgement about to leave, at most `max`: a duplicate first and then
+ * the range that it lies in (RFC 2883), then the range that changed last, then the others, those not yet
+ * reported before those that were. Returns how many. */
 size_t reassembly_blocks(struct reassembly *reassembly, struct reassembly_block *out, size_t max);
 
 #endif

@@ -116,8 +116,16 @@ START_TEST(blocks_tell_the_latest_first_and_none_is_forgotten)
     ck_assert_uint_eq(reassembly_blocks(&reassembly, out, REASSEMBLY_BLOCKS_MAX), 4);
     ck_assert_uint_eq(out[0].start, 2000);
     ck_assert_uint_eq(out[0].end, 2100);
+    /* The range that it lies in is next to it, then the one that changed before. */
+    ck_assert_uint_eq(out[1].start, 2000);
+    ck_assert_uint_eq(out[2].start, 1000);
     ck_assert_uint_eq(reassembly_blocks(&reassembly, out, REASSEMBLY_BLOCKS_MAX), 3);
-    ck_assert_uint_eq(out[0].start, 1000);
+    ck_assert_uint_eq(out[0].start, 2000);
+    /* One below all ranges lies in none. */
+    reassembly_duplicate(&reassembly, 500, 600);
+    ck_assert_uint_eq(reassembly_blocks(&reassembly, out, REASSEMBLY_BLOCKS_MAX), 4);
+    ck_assert_uint_eq(out[0].start, 500);
+    ck_assert_uint_eq(out[1].start, 2000);
     reassembly_clear(&reassembly);
     ck_assert_uint_eq(alive, 0);
 }

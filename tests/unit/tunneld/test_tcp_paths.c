@@ -170,6 +170,28 @@ START_TEST(losses_do_not_stop_a_flow)
 }
 END_TEST
 
+/* Whatever holds the sender back, a rate or the windows alone: no storm, with either algorithm. */
+START_TEST(only_what_was_lost_goes_again)
+{
+    static const char *const algorithms[] = {"bbr", "cubic"};
+    static const double losses[] = {0.001, 0.01, 0.03};
+    start(20);
+    for (size_t i = 0; i < 12; i++) {
+        ck_assert_int_eq(netstack_congestion_control(algorithms[i / 6]), 0);
+        lab_path.loss = losses[i % 3];
+        lab_path.rate = i / 3 % 2 ? 50 * 1000 * 1000 / 8 : 0;
+        lab_path.queue_ns = 50 * NS_PER_MS;
+        lab_path.lost = lab_path.queue_drops = lab_path.packets = 0;
+        sums = (struct sums){0};
+        (void)upload(4 * MEGABYTE, 60);
+        double lost = (double)(lab_path.lost + lab_path.queue_drops) / (double)lab_path.packets,
+               again = (double)sums.again / (double)sums.sent;
+        ck_assert_msg(again < lost + 0.02, "%s, rate %lu: %.2f %% again, %.2f %% lost", algorithms[i / 6],
+                      (unsigned long)lab_path.rate, again * 100, lost * 100);
+    }
+}
+END_TEST
+
 /* What arrives within so many seconds from the first byte on; Mbit/s. */
 static double opening(double seconds)
 {
@@ -409,6 +431,7 @@ static void fill(TCase *tcase)
     tcase_add_test(tcase, a_clean_path);
     tcase_add_test(tcase, fragments_carry_as_well);
     tcase_add_test(tcase, losses_do_not_stop_a_flow);
+    tcase_add_test(tcase, only_what_was_lost_goes_again);
     tcase_add_test(tcase, losses_on_a_long_path_do_not_hold_the_windows_back);
     tcase_add_test(tcase, heavy_losses_only_slow_it_down);
     tcase_add_test(tcase, reordering_is_not_loss);
