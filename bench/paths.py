@@ -63,12 +63,13 @@ class Path(Namespaces):
     def plane(self):
         return "r", PLANE
 
-    def impair(self, cell, seed):
+    def impair(self, cell, seed, pairs=None):
+        """`pairs`: the ports of the ends' tunnels, (a, b) for each tunnel that shares the link."""
         self.restore()
-        command = [BUILD / "bench" / "bin" / "impair", "--side0", f"{self.address['b']}:{self.ports['b_wg']}",
-                   "--side1", f"{self.address['a']}:{self.ports['a_wg']}", "--peer1", f"10.77.2.2:{self.ports['b_wg']}",
-                   "--peer0", f"10.77.1.1:{self.ports['a_wg']}", "--seed", str(seed), "--delay-ms", str(cell["rtt_ms"] / 2),
-                   "--loss", str(cell["loss"])]
+        command = [BUILD / "bench" / "bin" / "impair", "--seed", str(seed), "--delay-ms", str(cell["rtt_ms"] / 2), "--loss", str(cell["loss"])]
+        for a_wg, b_wg in pairs or [(self.ports["a_wg"], self.ports["b_wg"])]:
+            command += ["--side0", f"{self.address['b']}:{b_wg}", "--side1", f"{self.address['a']}:{a_wg}",
+                        "--peer0", f"10.77.1.1:{a_wg}", "--peer1", f"10.77.2.2:{b_wg}"]
         for name, flag in (("jitter_ms", "--jitter-ms"), ("reorder", "--reorder"), ("rate_mbit", "--rate-mbit"), ("queue_ms", "--queue-ms")):
             if name in cell:
                 command += [flag, str(cell[name])]

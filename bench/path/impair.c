@@ -1,10 +1,13 @@
 /* A UDP relay that makes a path worse on purpose, where the kernel's netem is not at hand.
  *
- *     end A  <-->  side 0  == link model ==  side 1  <-->  end B
+ *     end A  <-->  side 0  ==            ==  side 1  <-->  end B
+ *                             link model
+ *     end C  <-->  side 0  ==            ==  side 1  <-->  end D
  *
- * What arrives on one side leaves on the other. The address of an end is the one given, or that of the last
- * datagram which came from it. Datagrams are taken and sent in batches (UDP_GRO, UDP_SEGMENT), so that the
- * relay is not what is measured. `--dark-from`/`--dark-for` lose everything for a while. Figures hold for
+ * What arrives on one side of a pair leaves on the other. Each further --side0 begins another pair; all share
+ * the link, its rate and its queue, in each direction. The address of an end is the one given, or that of the
+ * last datagram which came from it. Datagrams are taken and sent in batches (UDP_GRO, UDP_SEGMENT), so that
+ * the relay is not what is measured. `--dark-from`/`--dark-for` lose everything for a while. Figures hold for
  * each direction: a round trip takes twice the delay. SIGUSR1 prints counters, as the end does. */
 #include "bench/path/link.h"
 #include "common/netaddr.h"
@@ -31,6 +34,7 @@ enum {
     POOL_DEFAULT = 131072,
     GATHER_NS = 50000, /* a busy relay pauses so long, that system calls carry batches */
     WAIT_MAX_NS = 200000000,
+    PAIRS_MAX = 16,
     NS_PER_S = 1000000000
 };
 
@@ -39,12 +43,14 @@ struct side {
     struct sockaddr_storage peer;
     socklen_t peer_length;
     bool peer_fixed;
-    struct link_state link;               /* of the direction which enters here */
     struct datagram *batch[SEGMENTS_MAX]; /* about to leave here, of one size but for the last */
     size_t batch_count, batch_bytes;
 };
 
-static struct side side[2];
+/* Two for each pair: side 0 is even. */
+static struct side sides[2 * PAIRS_MAX];
+static unsigned side_count;
+static struct link_state links[2]; /* by the side at which a direction begins */
 static struct link_model model = {.queue_ns = 100000000};
 static uint64_t dark_from_ns = UINT64_MAX, dark_until_ns;
 static volatile sig_atomic_t stop, report;
@@ -64,61 +70,63 @@ static _Noreturn void fail(const char *what)
 
 /* -- In -------------------------------------------------------------------------------------- */
 
-static void cut(struct side *s, const uint8_t *data, size_t length, size_t segment, uint64_t now)
+static void cut(unsigned at, const uint8_t *data, size_t length, size_t segment, uint64_t now)
 {
+    struct link_state *link = &links[at % 2];
     for (; length > 0; data += segment, length -= segment) {
         if (segment > length)
             segment = length;
         struct datagram *datagram = segment <= DATAGRAM_MAX ? datagram_get() : NULL;
         if (datagram == NULL) {
-            s->link.counters.too_long += segment > DATAGRAM_MAX;
-            s->link.counters.pool_drop += segment <= DATAGRAM_MAX;
+            link->counters.too_long += segment > DATAGRAM_MAX;
+            link->counters.pool_drop += segment <= DATAGRAM_MAX;
             continue;
         }
         datagram->length = (uint16_t)segment;
-        datagram->out = s == &side[0];
+        datagram->out = (uint8_t)(at ^ 1);
         memcpy(datagram->data, data, segment);
         if (now >= dark_from_ns && now < dark_until_ns) {
-            s->link.counters.lost++;
+            link->counters.lost++;
             datagram_put(datagram);
         } else {
-            link_admit(&model, &s->link, datagram, now);
+            link_admit(&model, link, datagram, now);
         }
     }
 }
 
-static void side_read(struct side *s)
+/* False: nothing was there. */
+static bool side_read(unsigned at)
 {
     static uint8_t buffer[BUFFER_BYTES];
-    for (unsigned i = 0; i < READS_A_TURN; i++) {
-        union {
-            char bytes[CMSG_SPACE(sizeof(int))];
-            struct cmsghdr align;
-        } control;
-        struct sockaddr_storage from;
-        struct iovec iov = {.iov_base = buffer, .iov_len = sizeof buffer};
-        struct msghdr message = {.msg_name = &from,
-                                 .msg_namelen = sizeof from,
-                                 .msg_iov = &iov,
-                                 .msg_iovlen = 1,
-                                 .msg_control = control.bytes,
-                                 .msg_controllen = sizeof control.bytes};
-        ssize_t n = recvmsg(s->fd, &message, MSG_DONTWAIT);
-        if (n <= 0)
-            return;
-        size_t segment = (size_t)n;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-        if (c != NULL && c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
-            int size;
-            memcpy(&size, CMSG_DATA(c), sizeof size);
-            segment = (size_t)size;
-        }
-        if (!s->peer_fixed) {
-            s->peer = from;
-            s->peer_length = message.msg_namelen;
-        }
-        cut(s, buffer, (size_t)n, segment, now_ns());
+    struct side *s = &sides[at];
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct sockaddr_storage from;
+    struct iovec iov = {.iov_base = buffer, .iov_len = sizeof buffer};
+    struct msghdr message = {.msg_name = &from,
+                             .msg_namelen = sizeof from,
+                             .msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t n = recvmsg(s->fd, &message, MSG_DONTWAIT);
+    if (n <= 0)
+        return false;
+    size_t segment = (size_t)n;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    if (c != NULL && c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+        int size;
+        memcpy(&size, CMSG_DATA(c), sizeof size);
+        segment = (size_t)size;
     }
+    if (!s->peer_fixed) {
+        s->peer = from;
+        s->peer_length = message.msg_namelen;
+    }
+    cut(at, buffer, (size_t)n, segment, now_ns());
+    return true;
 }
 
 /* -- Out ------------------------------------------------------------------------------------- */
@@ -159,7 +167,7 @@ static void batch_flush(struct side *s)
 {
     if (s->batch_count == 0)
         return;
-    struct link_counters *counters = &side[s == &side[0]].link.counters;
+    struct link_counters *counters = &links[(s - sides) % 2 ^ 1].counters;
     uint64_t now = now_ns();
     bool sent = s->peer_length > 0 && batch_send(s);
     for (size_t i = 0; i < s->batch_count; i++) {
@@ -177,7 +185,7 @@ static void batch_flush(struct side *s)
 
 static void leave(struct datagram *datagram)
 {
-    struct side *s = &side[datagram->out];
+    struct side *s = &sides[datagram->out];
     /* In one call: segments of one size, the last may be shorter. */
     if (s->batch_count > 0 &&
         (s->batch_count == SEGMENTS_MAX || s->batch_bytes + datagram->length > SEGMENTED_BYTES_MAX ||
@@ -194,7 +202,7 @@ static void print_counters(void)
 {
     printf("{");
     for (int d = 0; d < 2; d++) {
-        const struct link_counters *t = &side[d].link.counters;
+        const struct link_counters *t = &links[d].counters;
         printf("%s\"%s\":{\"in\":%lu,\"in_bytes\":%lu,\"out\":%lu,\"out_bytes\":%lu,\"lost\":%lu,"
                "\"queue_drop\":%lu,\"pool_drop\":%lu,\"send_drop\":%lu,\"too_long\":%lu,\"duplicated\":%lu,"
                "\"reordered\":%lu,\"late_mean_us\":%.1f,\"late_max_us\":%.1f}",
@@ -260,23 +268,36 @@ static const struct option options[] = {
     {"dark-from", 1, 0, 'f'}, {"dark-for", 1, 0, 'F'},  {"pool", 1, 0, 'p'},    {0},
 };
 
+/* Of the pair that was begun last. */
+static bool peer_set(unsigned which, const char *text)
+{
+    if (side_count == 0)
+        return false;
+    struct side *s = &sides[((side_count - 1) & ~1U) + which];
+    s->peer_length = address(text, &s->peer);
+    s->peer_fixed = true;
+    return true;
+}
+
 static size_t arguments(int argc, char **argv, uint64_t begin_ns)
 {
     size_t pool = POOL_DEFAULT;
     double dark_for = 0;
-    int c, sides = 0;
+    int c;
+    bool fine = true;
     link_seed(1);
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 'a':
         case 'b':
-            side[c - 'a'].fd = side_open(optarg);
-            sides |= c == 'a' ? 1 : 2;
+            /* Side 0 begins a pair, side 1 ends it. */
+            fine = fine && side_count % 2 == (c == 'b') && side_count < 2 * PAIRS_MAX;
+            if (fine)
+                sides[side_count++].fd = side_open(optarg);
             break;
         case 'A':
         case 'B':
-            side[c - 'A'].peer_length = address(optarg, &side[c - 'A'].peer);
-            side[c - 'A'].peer_fixed = true;
+            fine = fine && peer_set(c == 'B', optarg);
             break;
         case 'd':
             model.delay_ns = (uint64_t)(number(optarg, 0, 1500) * 1e6);
@@ -312,12 +333,13 @@ static size_t arguments(int argc, char **argv, uint64_t begin_ns)
             pool = (size_t)number(optarg, 1024, 1 << 20);
             break;
         default:
-            sides = -1;
+            fine = false;
         }
     }
-    if (sides != 3) {
+    if (!fine || side_count == 0 || side_count % 2 != 0) {
         fprintf(stderr,
                 "usage: impair --side0 ADDR:PORT --side1 ADDR:PORT [--peer0 ADDR:PORT] [--peer1 ADDR:PORT]\n"
+                "  [--side0 ... for each further pair over the same link]\n"
                 "  [--delay-ms N] [--jitter-ms N] [--loss P] [--rate-mbit N] [--queue-ms N] [--duplicate P]\n"
                 "  [--reorder P] [--dark-from S --dark-for S] [--seed N] [--pool DATAGRAMS]\n");
         exit(2);
@@ -338,17 +360,26 @@ static void sleep_until_work(uint64_t now)
     if (wait_ns > WAIT_MAX_NS)
         wait_ns = WAIT_MAX_NS;
     struct timespec wait = {.tv_nsec = (long)wait_ns};
-    struct pollfd p[2] = {{.fd = side[0].fd, .events = POLLIN}, {.fd = side[1].fd, .events = POLLIN}};
-    if (ppoll(p, 2, &wait, NULL) <= 0)
+    struct pollfd p[2 * PAIRS_MAX];
+    for (unsigned i = 0; i < side_count; i++)
+        p[i] = (struct pollfd){.fd = sides[i].fd, .events = POLLIN};
+    if (ppoll(p, side_count, &wait, NULL) <= 0)
         return;
-    for (int i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < side_count; i++)
         if (p[i].revents & POLLERR) { /* an ICMP error: read it off */
             int error;
             socklen_t length = sizeof error;
-            (void)getsockopt(side[i].fd, SOL_SOCKET, SO_ERROR, &error, &length);
+            (void)getsockopt(sides[i].fd, SOL_SOCKET, SO_ERROR, &error, &length);
         }
-        if (p[i].revents & POLLIN)
-            side_read(&side[i]);
+    /* In turn, so that nobody's burst is first in the queue because of its place here. */
+    bool more = true;
+    for (unsigned turn = 0; more && turn < READS_A_TURN; turn++) {
+        more = false;
+        for (unsigned i = 0; i < side_count; i++)
+            if ((p[i].revents & POLLIN) && side_read(i))
+                more = true;
+            else
+                p[i].revents = 0;
     }
 }
 
@@ -371,8 +402,8 @@ int main(int argc, char **argv)
         now = now_ns();
         while ((datagram = wheel_take(now)) != NULL)
             leave(datagram);
-        batch_flush(&side[0]);
-        batch_flush(&side[1]);
+        for (unsigned i = 0; i < side_count; i++)
+            batch_flush(&sides[i]);
         if (report) {
             report = 0;
             print_counters();
