@@ -33,17 +33,13 @@ static err_t accept_only_attached(void *arg, struct tcp_pcb *pcb, err_t err)
     return ERR_OK;
 }
 
-static struct tcp_pcb_listen *listener_find(uint16_t port)
-{
-    struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs;
-    while (l != NULL && l->local_port != port)
-        l = l->next;
-    return l;
-}
+/* By port, since rules and connections ask for them by the ten thousand. Pages that nobody uses cost nothing.
+ */
+static struct tcp_pcb *listeners[UINT16_MAX + 1];
 
 int netstack_listen(uint16_t port)
 {
-    if (listener_find(port) != NULL)
+    if (listeners[port] != NULL)
         return NX_OK;
     struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
     if (pcb == NULL)
@@ -55,6 +51,7 @@ int netstack_listen(uint16_t port)
         tcp_abort(pcb);
         return NX_ENOMEM;
     }
+    listeners[port] = listener;
     tcp_conn_listen(listener);
     tcp_arg(listener, NULL);
     tcp_accept(listener, accept_only_attached);
@@ -63,9 +60,9 @@ int netstack_listen(uint16_t port)
 
 void netstack_unlisten(uint16_t port)
 {
-    struct tcp_pcb_listen *l = listener_find(port);
-    if (l != NULL)
-        (void)tcp_close((struct tcp_pcb *)l);
+    if (listeners[port] != NULL)
+        (void)tcp_close(listeners[port]);
+    listeners[port] = NULL;
 }
 
 err_t netstack_tcp_inpacket(struct tcp_pcb *pcb, struct tcp_hdr *hdr, u16_t optlen, u16_t opt1len, u8_t *opt2,
@@ -171,7 +168,7 @@ static uint16_t port_choose(const ip_addr_t *local, const ip_addr_t *remote, uin
         uint16_t port = (uint16_t)(PORT_FIRST + netstack_random() % PORT_COUNT);
         struct tcp_pcb *pcb = netstack_pcb_find(local, port, remote, remote_port);
         /* Towards ourselves, both ends of an old connection are here. */
-        if (listener_find(port) != NULL || netstack_pcb_find(remote, remote_port, local, port) != NULL)
+        if (listeners[port] != NULL || netstack_pcb_find(remote, remote_port, local, port) != NULL)
             continue;
         if (pcb == NULL)
             return port;
