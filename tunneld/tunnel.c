@@ -264,6 +264,7 @@ bool tunnel_turn(void)
     bool more = false;
     if (device != NULL) {
         more = tcp_flow_service();
+        netstack_blocks_expect(held_bytes());
         more |= netstack_flush(FLUSH_ROUNDS);
         wg_tx_flush(device, turn_ns);
         udp_flow_flush();

@@ -3,7 +3,8 @@
  * neighbours and cuts it out again, which was an eighth of the sending end's time.
  *
  * All blocks of that class are of one size, so what free() gets tells by its usable size whether it belongs
- * here. The list is bounded, and given back when bulk is over. */
+ * here. The list is as long as bulk makes it worth: a crowd of flows that each say a word has many such
+ * blocks for a moment, and none of them soon. It is given back when bulk is over. */
 #include "tunneld/netstack/blocks.h"
 #include "tunneld/netstack/port/arch/cc.h"
 #include <malloc.h>
@@ -13,6 +14,7 @@ enum {
     BLOCK_SMALLEST = 1033, /* below, the C library has lists of its own */
     BLOCK_BYTES = 1544,    /* a segment of an MTU up to 1420, with lwIP's heads */
     KEPT_MAX = 1024,
+    KEPT_FEW = 64, /* without bulk */
 };
 
 struct block {
@@ -21,8 +23,18 @@ struct block {
 
 #ifndef NEXD_SANITIZE /* it watches over each block */
 static struct block *kept;
-static size_t kept_count;
+static size_t kept_count, kept_limit = KEPT_FEW;
 #endif
+
+void netstack_blocks_expect(size_t bytes)
+{
+#ifndef NEXD_SANITIZE
+    size_t blocks = KEPT_FEW + bytes / BLOCK_BYTES;
+    kept_limit = blocks < KEPT_MAX ? blocks : KEPT_MAX;
+#else
+    (void)bytes;
+#endif
+}
 
 void *netstack_block_new(size_t bytes)
 {
@@ -42,7 +54,7 @@ void *netstack_block_new(size_t bytes)
 void netstack_block_free(void *memory)
 {
 #ifndef NEXD_SANITIZE
-    if (memory != NULL && malloc_usable_size(memory) == BLOCK_BYTES && kept_count < KEPT_MAX) {
+    if (memory != NULL && malloc_usable_size(memory) == BLOCK_BYTES && kept_count < kept_limit) {
         struct block *block = memory;
         block->next = kept;
         kept = block;

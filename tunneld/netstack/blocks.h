@@ -3,6 +3,12 @@
 #ifndef NEXD_TUNNELD_BLOCKS_H
 #define NEXD_TUNNELD_BLOCKS_H
 
+#include <stddef.h>
+
+/* Connections hold so many bytes now; the list of free blocks may be as long as these are worth. Once a turn.
+ */
+void netstack_blocks_expect(size_t bytes);
+
 /* Gives the free blocks back to the C library. */
 void netstack_blocks_trim(void);
 
